@@ -1,0 +1,32 @@
+/*
+ * db_private: what the files of db share, and nobody else sees.
+ */
+#ifndef DB_PRIVATE_H
+#define DB_PRIVATE_H
+
+#include <libpq-fe.h>
+
+#include "cpoa/db.h"
+
+struct db {
+	PGconn *conn;
+	bool lost; /* the server has said goodbye, even if the socket stands */
+};
+
+struct db_result {
+	PGresult *pg;
+};
+
+/* The class of an SQLSTATE. */
+enum err_class db_state_class(const char *sqlstate);
+
+/* Sets `e` from a result that is an error; always returns false. */
+bool db_refused(struct db *db, const PGresult *pg, const char *what, struct err *e);
+
+/* Sets `e` to ERR_LOST with libpq's words; always returns false. */
+bool db_lost(struct db *db, const char *what, struct err *e);
+
+/* Takes the result over. */
+struct db_result *db_result_new(PGresult *pg);
+
+#endif

@@ -1,0 +1,49 @@
+/*
+ * http_private: what the files of http share, and nobody else sees.
+ */
+#ifndef HTTP_PRIVATE_H
+#define HTTP_PRIVATE_H
+
+#include <curl/curl.h>
+#include <sys/queue.h>
+
+#include "cpoa/http.h"
+
+/*
+ * An easy handle and what belongs to the request that it serves at present. It is on exactly one
+ * of the three lists of struct http.
+ */
+struct transfer {
+	LIST_ENTRY(transfer) link;
+	CURL *easy;
+	struct http_request *request; /* NULL while idle */
+	int64_t begun_us;
+	size_t header_bytes;
+	bool too_large;
+	struct curl_slist lines[HTTP_HEADERS_MAX + 2]; /* a list for curl, without allocations */
+	char error[CURL_ERROR_SIZE];
+};
+
+LIST_HEAD(transfer_list, transfer);
+
+struct http {
+	CURLM *multi;
+	int epoll;
+	int64_t wake_ms; /* monotonic; -1: curl waits for no time */
+	struct transfer_list flying;    /* in the multi handle */
+	struct transfer_list stillborn; /* could not begin; the outcome is in the request */
+	struct transfer_list idle;
+	size_t n_idle, in_flight;
+	char *user_agent, *ca_file;
+};
+
+/* A handle with all options set that are the same for every request. */
+struct transfer *http_transfer_new(const struct http *h);
+
+/* Fits it to its request; false: the request is none, and has its outcome. */
+bool http_transfer_prepare(struct transfer *t);
+
+/* Writes the outcome into the request. */
+void http_transfer_finish(struct transfer *t, CURLcode code);
+
+#endif

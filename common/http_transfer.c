@@ -1,0 +1,270 @@
+/*
+ * One request: the options of its easy handle, its ceilings, and what curl's result means.
+ */
+#include <assert.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "cpoa/clock.h"
+#include "http_private.h"
+
+enum {
+	HEADER_BYTES_MAX = 64 << 10,
+	BUFFER_SIZE = 16 << 10,      /* of each request under way; there may be ten thousand */
+	CONNECT_MS_MAX = 10000,      /* a host that is gone is known sooner than a slow one */
+	RETRY_AFTER_S_MAX = 7 * 86400,
+};
+
+/* ---- ceilings ---- */
+
+static size_t on_body(char *data, size_t size, size_t n, void *ctx)
+{
+	struct transfer *t = ctx;
+
+	strbuf_add(&t->request->answer, data, size * n);
+	t->too_large = t->request->answer.failed;
+	return t->too_large ? 0 : size * n;
+}
+
+static size_t on_header(char *data, size_t size, size_t n, void *ctx)
+{
+	struct transfer *t = ctx;
+
+	(void)data;
+	t->header_bytes += size * n;
+	t->too_large = t->header_bytes > HEADER_BYTES_MAX;
+	return t->too_large ? 0 : size * n;
+}
+
+/* ---- options ---- */
+
+static void set(CURL *easy, CURLoption option, long value)
+{
+	CURLcode code = curl_easy_setopt(easy, option, value);
+
+	assert(code == CURLE_OK);
+}
+
+static void set_text(CURL *easy, CURLoption option, const char *value)
+{
+	CURLcode code = curl_easy_setopt(easy, option, value);
+
+	if (code != CURLE_OK)
+		BUG("libcurl, option %d: %s", (int)option, curl_easy_strerror(code));
+}
+
+struct transfer *http_transfer_new(const struct http *h)
+{
+	struct transfer *t = xcalloc(1, sizeof(*t));
+	CURL *easy = curl_easy_init();
+
+	if (!easy)
+		BUG("out of memory");
+	t->easy = easy;
+	curl_easy_setopt(easy, CURLOPT_PRIVATE, t);
+	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, t->error);
+	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+	curl_easy_setopt(easy, CURLOPT_WRITEDATA, t);
+	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+	curl_easy_setopt(easy, CURLOPT_HEADERDATA, t);
+	set(easy, CURLOPT_NOSIGNAL, 1);
+	set(easy, CURLOPT_BUFFERSIZE, BUFFER_SIZE);
+	set(easy, CURLOPT_PIPEWAIT, 0);
+	set(easy, CURLOPT_FOLLOWLOCATION, 0);
+	set_text(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+	set_text(easy, CURLOPT_PROXY, ""); /* no environment variable diverts a call */
+	set_text(easy, CURLOPT_USERAGENT, h->user_agent);
+	if (h->ca_file)
+		set_text(easy, CURLOPT_CAINFO, h->ca_file);
+	return t;
+}
+
+/* ---- the request ---- */
+
+static bool is_token(const char *s, size_t len)
+{
+	static const char token[] = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
+				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+
+	return len > 0 && strspn(s, token) >= len;
+}
+
+static bool has_control(const char *s)
+{
+	for (; *s; s++) {
+		if ((unsigned char)*s < 0x20 || *s == 0x7f)
+			return true;
+	}
+	return false;
+}
+
+/* "Name: value" (RFC 9110 §5.1, §5.5); the name may not be empty, the value may. */
+static bool is_header(const char *line)
+{
+	const char *colon = strchr(line, ':');
+
+	return colon && is_token(line, (size_t)(colon - line)) && !has_control(colon);
+}
+
+static bool refuse(struct http_request *r, const char *why)
+{
+	r->outcome = HTTP_BAD_REQUEST;
+	snprintf(r->error, sizeof(r->error), "%s", why);
+	return false;
+}
+
+static void add_line(struct transfer *t, size_t i, const char *line)
+{
+	t->lines[i].data = (char *)(uintptr_t)line; /* curl only reads it */
+	t->lines[i].next = NULL;
+	if (i > 0)
+		t->lines[i - 1].next = &t->lines[i];
+}
+
+/*
+ * "Name:" makes curl leave out a header of its own: no waiting for a 100 before the body, and no
+ * type that the caller has not given.
+ */
+static bool set_headers(struct transfer *t)
+{
+	const char *const *headers = t->request->headers;
+	bool typed = false;
+	size_t n = 0;
+
+	for (; n < HTTP_HEADERS_MAX && headers[n]; n++) {
+		if (!is_header(headers[n]))
+			return refuse(t->request, "not a header, or it holds a control character");
+		typed = typed || strncasecmp(headers[n], "content-type:", 13) == 0;
+		add_line(t, n, headers[n]);
+	}
+	add_line(t, n++, "Expect:");
+	if (!typed)
+		add_line(t, n++, "Content-Type:");
+	curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, t->lines);
+	return true;
+}
+
+static void set_method(struct transfer *t)
+{
+	const struct http_request *r = t->request;
+
+	if (strcmp(r->method, "GET") == 0) {
+		set(t->easy, CURLOPT_HTTPGET, 1);
+		return;
+	}
+	assert(strcmp(r->method, "POST") == 0);
+	set(t->easy, CURLOPT_POST, 1);
+	curl_easy_setopt(t->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->body_len);
+	curl_easy_setopt(t->easy, CURLOPT_POSTFIELDS, r->body ? r->body : "");
+}
+
+/* For curl 0 is for ever, and what passes an int is an error. */
+static long request_timeout(int64_t ms)
+{
+	if (ms < 1)
+		return 1;
+	return ms < INT_MAX ? (long)ms : INT_MAX;
+}
+
+bool http_transfer_prepare(struct transfer *t)
+{
+	struct http_request *r = t->request;
+	long timeout = request_timeout(r->timeout_ms);
+
+	t->begun_us = clock_mono_us();
+	t->header_bytes = 0;
+	t->too_large = false;
+	t->error[0] = '\0';
+	r->outcome = HTTP_UNREACHABLE;
+	r->status = 0;
+	r->retry_after_ms = -1;
+	r->took_us = 0;
+	r->content_type[0] = r->error[0] = '\0';
+	strbuf_init(&r->answer, r->body_max);
+	if (strnlen(r->url, HTTP_URL_MAX) == HTTP_URL_MAX)
+		return refuse(r, "the URL is too long");
+	if (has_control(r->url) || strchr(r->url, ' '))
+		return refuse(r, "the URL holds a space or a control character");
+	if (!set_headers(t))
+		return false;
+	set_method(t);
+	set_text(t->easy, CURLOPT_URL, r->url);
+	set(t->easy, CURLOPT_TIMEOUT_MS, timeout);
+	set(t->easy, CURLOPT_CONNECTTIMEOUT_MS,
+	    timeout < CONNECT_MS_MAX ? timeout : CONNECT_MS_MAX);
+	curl_easy_setopt(t->easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)r->body_max);
+	return true;
+}
+
+/* ---- the outcome ---- */
+
+static enum http_outcome outcome_of(const struct transfer *t, CURLcode code)
+{
+	long sent = 0;
+
+	curl_easy_getinfo(t->easy, CURLINFO_REQUEST_SIZE, &sent);
+	if (t->too_large)
+		return HTTP_TOO_LARGE;
+	switch ((int)code) {
+	case CURLE_OK:
+		return HTTP_ANSWERED;
+	case CURLE_FILESIZE_EXCEEDED:
+	case CURLE_OUT_OF_MEMORY: /* so curl calls a header line of more than 100 KB (dynbuf.h) */
+		return HTTP_TOO_LARGE;
+	case CURLE_OPERATION_TIMEDOUT:
+		return sent > 0 ? HTTP_TIMEOUT : HTTP_UNREACHABLE;
+	case CURLE_URL_MALFORMAT:
+		return HTTP_BAD_REQUEST;
+	case CURLE_UNSUPPORTED_PROTOCOL: /* of the URL, or what came back is not HTTP/1 */
+		return sent > 0 ? HTTP_BROKEN : HTTP_BAD_REQUEST;
+	case CURLE_COULDNT_RESOLVE_HOST:
+	case CURLE_COULDNT_CONNECT:
+	case CURLE_SSL_CONNECT_ERROR:
+	case CURLE_PEER_FAILED_VERIFICATION:
+	case CURLE_SSL_CACERT_BADFILE:
+		return HTTP_UNREACHABLE;
+	default:
+		return sent > 0 ? HTTP_BROKEN : HTTP_UNREACHABLE;
+	}
+}
+
+/* curl reads both forms, and says 0 for "at once" as for no header at all. */
+static int64_t retry_after_ms(CURL *easy)
+{
+	curl_off_t s = 0;
+
+	curl_easy_getinfo(easy, CURLINFO_RETRY_AFTER, &s);
+	if (s == 0)
+		return -1;
+	if (s < 0) /* a date that has passed */
+		return 0;
+	return (s < RETRY_AFTER_S_MAX ? s : RETRY_AFTER_S_MAX) * 1000;
+}
+
+void http_transfer_finish(struct transfer *t, CURLcode code)
+{
+	struct http_request *r = t->request;
+	const char *type = NULL;
+	long status = 0;
+
+	r->took_us = clock_mono_us() - t->begun_us;
+	r->outcome = outcome_of(t, code);
+	if (r->outcome == HTTP_ANSWERED) {
+		curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+		curl_easy_getinfo(t->easy, CURLINFO_CONTENT_TYPE, &type);
+		r->status = (int)status;
+		r->retry_after_ms = retry_after_ms(t->easy);
+		snprintf(r->content_type, sizeof(r->content_type), "%s", type ? type : "");
+		return;
+	}
+	if (r->outcome == HTTP_TOO_LARGE)
+		snprintf(r->error, sizeof(r->error),
+			 "the answer passes %zu bytes, or its headers %d", r->body_max,
+			 HEADER_BYTES_MAX);
+	else
+		snprintf(r->error, sizeof(r->error), "%s",
+			 t->error[0] ? t->error : curl_easy_strerror(code));
+}

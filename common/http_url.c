@@ -1,0 +1,97 @@
+/*
+ * URLs, by the same parser that curl's requests go through: what is judged here is what is asked.
+ */
+#include <curl/curl.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "cpoa/http.h"
+
+static void cleanup_url(CURLU **url)
+{
+	curl_url_cleanup(*url);
+}
+
+static void free_part(char **part)
+{
+	curl_free(*part);
+}
+
+static bool is_http(CURLU *url)
+{
+	AUTO(free_part) char *scheme = NULL;
+
+	return curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
+	       (strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0);
+}
+
+/* Pages hold references with spaces and bare UTF-8 in them: those are encoded, as browsers do. */
+enum { LENIENT = CURLU_ALLOW_SPACE | CURLU_URLENCODE };
+
+bool http_resolve(const char *base, const char *reference, char out[HTTP_URL_MAX], struct err *e)
+{
+	AUTO(cleanup_url) CURLU *url = curl_url();
+	AUTO(free_part) char *text = NULL;
+
+	if (!url)
+		BUG("out of memory");
+	if (curl_url_set(url, CURLUPART_URL, base, 0) != CURLUE_OK)
+		return err_set(e, ERR_REJECT, "the base is not a URL: %s", base);
+	/* The page itself (RFC 3986 §5.2.2); curl 7.88 would cut the base's query and file name. */
+	if (*reference && *reference != '#' &&
+	    curl_url_set(url, CURLUPART_URL, reference, LENIENT) != CURLUE_OK)
+		return err_set(e, ERR_REJECT, "not a URL: %s", reference);
+	if (!is_http(url))
+		return err_set(e, ERR_REJECT, "not an http or https URL: %s", reference);
+	curl_url_set(url, CURLUPART_USER, NULL, 0);
+	curl_url_set(url, CURLUPART_PASSWORD, NULL, 0);
+	curl_url_set(url, CURLUPART_OPTIONS, NULL, 0);
+	curl_url_set(url, CURLUPART_FRAGMENT, NULL, 0);
+	if (curl_url_get(url, CURLUPART_URL, &text, 0) != CURLUE_OK)
+		return err_set(e, ERR_REJECT, "not a URL: %s", reference);
+	if (strlen(text) >= HTTP_URL_MAX)
+		return err_set(e, ERR_REJECT, "a URL of more than %d bytes", HTTP_URL_MAX - 1);
+	snprintf(out, HTTP_URL_MAX, "%s", text);
+	return true;
+}
+
+struct origin {
+	char *scheme, *host, *port;
+};
+
+static void release_origin(struct origin *o)
+{
+	curl_free(o->scheme);
+	curl_free(o->host);
+	curl_free(o->port);
+}
+
+static bool read_origin(struct origin *o, const char *text)
+{
+	AUTO(cleanup_url) CURLU *url = curl_url();
+
+	if (!url)
+		BUG("out of memory");
+	return curl_url_set(url, CURLUPART_URL, text, 0) == CURLUE_OK &&
+	       curl_url_get(url, CURLUPART_SCHEME, &o->scheme, 0) == CURLUE_OK &&
+	       curl_url_get(url, CURLUPART_HOST, &o->host, 0) == CURLUE_OK &&
+	       curl_url_get(url, CURLUPART_PORT, &o->port, CURLU_DEFAULT_PORT) == CURLUE_OK;
+}
+
+bool http_same_origin(const char *a, const char *b)
+{
+	AUTO(release_origin) struct origin x = {0}, y = {0};
+
+	return read_origin(&x, a) && read_origin(&y, b) && strcmp(x.scheme, y.scheme) == 0 &&
+	       strcasecmp(x.host, y.host) == 0 && strcmp(x.port, y.port) == 0;
+}
+
+void http_escape(struct strbuf *out, const char *text)
+{
+	AUTO(free_part) char *escaped = curl_easy_escape(NULL, text, 0);
+
+	if (!escaped)
+		BUG("out of memory");
+	strbuf_adds(out, escaped);
+}

@@ -1,0 +1,561 @@
+#include "cpoa/json.h"
+
+#include <assert.h>
+#include <limits.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cpoa/strbuf.h"
+
+/* ---- UTF-8 ---- */
+
+static const uint64_t ones = UINT64_C(0x0101010101010101);
+static const uint64_t tops = UINT64_C(0x8080808080808080);
+
+static uint64_t load8(const char *s)
+{
+	uint64_t x;
+
+	memcpy(&x, s, sizeof(x));
+	return x;
+}
+
+static bool is_tail(const char *s)
+{
+	return ((unsigned char)*s & 0xC0) == 0x80;
+}
+
+size_t utf8_char(const char *s, size_t len)
+{
+	unsigned char a, b;
+
+	if (len == 0)
+		return 0;
+	a = (unsigned char)s[0];
+	if (a < 0x80)
+		return a != 0;
+	if (a < 0xC2 || a > 0xF4 || len < 2 || !is_tail(s + 1))
+		return 0;
+	if (a < 0xE0)
+		return 2;
+	b = (unsigned char)s[1];
+	if (len < 3 || !is_tail(s + 2) || (a == 0xE0 && b < 0xA0) || (a == 0xED && b > 0x9F))
+		return 0;
+	if (a < 0xF0)
+		return 3;
+	if (len < 4 || !is_tail(s + 3) || (a == 0xF0 && b < 0x90) || (a == 0xF4 && b > 0x8F))
+		return 0;
+	return 4;
+}
+
+bool utf8_ok(const char *s, size_t len)
+{
+	size_t at = 0;
+
+	while (at < len) {
+		size_t n;
+
+		/* Eight bytes of ASCII without a NUL, by far the most common, in one step. */
+		while (len - at >= 8) {
+			uint64_t x = load8(s + at);
+
+			if (((x - ones) | x) & tops)
+				break;
+			at += 8;
+		}
+		if (at == len)
+			break;
+		n = utf8_char(s + at, len - at);
+		if (n == 0)
+			return false;
+		at += n;
+	}
+	return true;
+}
+
+static bool is_space(char c)
+{
+	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+size_t utf8_cut(const char *s, size_t len, size_t max)
+{
+	enum {
+		WORD_MAX = 200
+	};
+	size_t end = max;
+
+	if (len <= max)
+		return len;
+	while (end > 0 && max - end < 3 && is_tail(s + end))
+		end--;
+	if (is_space(s[end]))
+		return end;
+	for (size_t i = end; i > 0 && end - i < WORD_MAX; i--) {
+		if (is_space(s[i - 1]))
+			return i;
+	}
+	return end;
+}
+
+size_t utf8_count(const char *s, size_t len)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < len; i++)
+		n += !is_tail(s + i);
+	return n;
+}
+
+/* ---- reading ---- */
+
+/*
+ * json-c judges how tokens follow each other; the tokens themselves are judged here first, because
+ * it takes some that are not JSON (NaN, 01, control characters in strings) and some that PostgreSQL
+ * does not. One pass looks; only when it found something to replace does a second one, the same
+ * code, write a mended copy.
+ */
+struct scan {
+	const char *s;
+	size_t len, at;
+	int depth, depth_max;
+	const char *wrong; /* what is not JSON, at `at`; NULL when it is only too deep */
+	const char *flaw;  /* the first thing that PostgreSQL cannot keep */
+	size_t flaw_at;
+	size_t replaced;
+	struct strbuf *mended; /* NULL: only look */
+	size_t copied;
+};
+
+static bool not_json(struct scan *sc, const char *wrong)
+{
+	sc->wrong = wrong;
+	return false;
+}
+
+/* `with` stands for what lies between `from` and the present place. `flaw` NULL: a harmless
+ * rewording. */
+static void replace(struct scan *sc, size_t from, const char *with, const char *flaw)
+{
+	if (flaw && !sc->flaw) {
+		sc->flaw = flaw;
+		sc->flaw_at = from;
+	}
+	sc->replaced++;
+	if (!sc->mended)
+		return;
+	strbuf_add(sc->mended, sc->s + sc->copied, from - sc->copied);
+	strbuf_adds(sc->mended, with);
+	sc->copied = sc->at;
+}
+
+static bool at_digit(const struct scan *sc)
+{
+	return sc->at < sc->len && sc->s[sc->at] >= '0' && sc->s[sc->at] <= '9';
+}
+
+static size_t scan_digits(struct scan *sc)
+{
+	size_t from = sc->at;
+
+	while (at_digit(sc))
+		sc->at++;
+	return sc->at - from;
+}
+
+static bool at_any(const struct scan *sc, char a, char b)
+{
+	return sc->at < sc->len && (sc->s[sc->at] == a || sc->s[sc->at] == b);
+}
+
+/* Whether json-c holds the integer exactly: from INT64_MIN to UINT64_MAX. */
+static bool integer_fits(const char *digits, size_t n, bool negative)
+{
+	const char *limit = negative ? "9223372036854775808" : "18446744073709551615";
+	size_t most = strlen(limit);
+
+	return n < most || (n == most && memcmp(digits, limit, most) <= 0);
+}
+
+/*
+ * A number that is infinite as a double, or has more places behind the point than numeric's 16383
+ * (PostgreSQL manual 8.1.2), cannot be kept.
+ */
+static bool number_fits(const char *s, size_t len, size_t places, const char *exponent)
+{
+	enum {
+		PLACES_MAX = 16383
+	};
+	char small[64];
+	char *text = small;
+	bool finite;
+	long exp = 0;
+
+	if (len >= sizeof(small))
+		text = xmalloc(len + 1);
+	memcpy(text, s, len);
+	text[len] = '\0';
+	finite = isfinite(strtod(text, NULL));
+	if (exponent)
+		exp = strtol(text + (exponent - s), NULL, 10);
+	if (text != small)
+		free(text);
+	return finite && exp >= -PLACES_MAX && exp <= PLACES_MAX &&
+	       (long)places - exp <= PLACES_MAX;
+}
+
+static bool scan_number(struct scan *sc)
+{
+	enum {
+		LONGEST_SURE = 300
+	}; /* so many digits are finite in any case */
+	const char *exponent = NULL;
+	size_t from = sc->at, digits_at, digits, places = 0;
+	bool whole = true;
+
+	if (sc->s[sc->at] == '-')
+		sc->at++;
+	digits_at = sc->at;
+	digits = scan_digits(sc);
+	if (digits == 0 || (digits > 1 && sc->s[digits_at] == '0'))
+		return not_json(sc, "a malformed number");
+	if (at_any(sc, '.', '.')) {
+		whole = false;
+		sc->at++;
+		places = scan_digits(sc);
+		if (places == 0)
+			return not_json(sc, "a malformed number");
+	}
+	if (at_any(sc, 'e', 'E')) {
+		whole = false;
+		sc->at++;
+		exponent = sc->s + sc->at;
+		if (at_any(sc, '+', '-'))
+			sc->at++;
+		if (scan_digits(sc) == 0)
+			return not_json(sc, "a malformed number");
+	}
+	if ((exponent || sc->at - from > LONGEST_SURE) &&
+	    !number_fits(sc->s + from, sc->at - from, places, exponent))
+		replace(sc, from, "null", "a number beyond the range of a double");
+	else if (whole && !integer_fits(sc->s + digits_at, digits, digits_at > from))
+		/* With an exponent json-c reads it as a double, and of doubles it keeps the text.
+		 */
+		replace(sc, sc->at, "e0", NULL);
+	return true;
+}
+
+static bool scan_word(struct scan *sc)
+{
+	static const char *const words[] = {"true", "false", "null"};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		size_t n = strlen(words[i]);
+
+		if (sc->len - sc->at >= n && memcmp(sc->s + sc->at, words[i], n) == 0) {
+			sc->at += n;
+			return true;
+		}
+	}
+	return not_json(sc, "an unexpected character");
+}
+
+/* The value of the four digits of an escape, or -1. */
+static int hex4(const struct scan *sc, size_t at)
+{
+	int value = 0;
+
+	if (sc->len < 4 || at > sc->len - 4)
+		return -1;
+	for (size_t i = at; i < at + 4; i++) {
+		char c = sc->s[i];
+
+		if (c >= '0' && c <= '9')
+			value = value * 16 + (c - '0');
+		else if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')
+			value = value * 16 + ((c | 0x20) - 'a' + 10);
+		else
+			return -1;
+	}
+	return value;
+}
+
+static bool scan_unicode_escape(struct scan *sc)
+{
+	size_t from = sc->at;
+	int unit = hex4(sc, from + 2);
+
+	if (unit < 0)
+		return not_json(sc, "a malformed \\u escape");
+	sc->at += 6;
+	if (unit == 0) {
+		replace(sc, from, "\\ufffd", "a NUL character");
+	} else if (unit >= 0xD800 && unit <= 0xDBFF) {
+		bool escape =
+			sc->len - sc->at >= 2 && sc->s[sc->at] == '\\' && sc->s[sc->at + 1] == 'u';
+		int low = escape ? hex4(sc, sc->at + 2) : -1;
+
+		if (low >= 0xDC00 && low <= 0xDFFF)
+			sc->at += 6;
+		else
+			replace(sc, from, "\\ufffd", "half a surrogate pair");
+	} else if (unit >= 0xDC00 && unit <= 0xDFFF) {
+		replace(sc, from, "\\ufffd", "half a surrogate pair");
+	}
+	return true;
+}
+
+static bool scan_escape(struct scan *sc)
+{
+	char c = sc->at + 1 < sc->len ? sc->s[sc->at + 1] : '\0';
+
+	if (c == 'u')
+		return scan_unicode_escape(sc);
+	if (!c || !strchr("\"\\/bfnrt", c))
+		return not_json(sc, "an unknown escape");
+	sc->at += 2;
+	return true;
+}
+
+/* Whether any of eight bytes is a quote, a backslash, a control character or beyond ASCII. */
+static bool is_special(uint64_t x)
+{
+	uint64_t quote = x ^ (ones * '"'), backslash = x ^ (ones * '\\');
+
+	return ((quote - ones) | (backslash - ones) | (x - ones * 0x20) | x) & tops;
+}
+
+static bool scan_string(struct scan *sc)
+{
+	sc->at++;
+	for (;;) {
+		unsigned char c;
+		size_t n;
+
+		while (sc->len - sc->at >= 8 && !is_special(load8(sc->s + sc->at)))
+			sc->at += 8;
+		if (sc->at == sc->len)
+			return not_json(sc, "the end of the text within a string");
+		c = (unsigned char)sc->s[sc->at];
+		if (c == '"') {
+			sc->at++;
+			return true;
+		}
+		if (c < 0x20)
+			return not_json(sc, "a control character in a string");
+		if (c == '\\') {
+			if (!scan_escape(sc))
+				return false;
+			continue;
+		}
+		n = utf8_char(sc->s + sc->at, sc->len - sc->at);
+		sc->at += n ? n : 1;
+		if (n == 0)
+			replace(sc, sc->at - 1, "\xEF\xBF\xBD", "text that is not UTF-8");
+	}
+}
+
+static bool scan_tokens(struct scan *sc)
+{
+	while (sc->at < sc->len) {
+		char c = sc->s[sc->at];
+		bool ok;
+
+		if (c == '[' || c == '{')
+			sc->depth++;
+		else if (c == ']' || c == '}')
+			sc->depth--;
+		if (sc->depth > sc->depth_max)
+			return false;
+		if (is_space(c) || (c && strchr("{}[]:,", c))) {
+			sc->at++;
+			continue;
+		}
+		if (c == '"')
+			ok = scan_string(sc);
+		else if (c == '-' || (c >= '0' && c <= '9'))
+			ok = scan_number(sc);
+		else
+			ok = scan_word(sc);
+		if (!ok)
+			return false;
+		/* json-c would read 1-2 and nulltrue as one token. */
+		if (c != '"' && sc->at < sc->len && !is_space(sc->s[sc->at]) &&
+		    !strchr("}],:", sc->s[sc->at]))
+			return not_json(sc, "an unexpected character");
+	}
+	return true;
+}
+
+static enum json_verdict refuse(struct err *e, enum json_verdict verdict, const char *what,
+				size_t at)
+{
+	static const char *const words[] = {
+		[JSON_SYNTAX] = "not JSON",
+		[JSON_DEEP] = "JSON that is nested too deep",
+		[JSON_UNSTORABLE] = "JSON that cannot be stored",
+	};
+
+	err_set(e, ERR_REJECT, "%s: %s at byte %zu", words[verdict], what, at);
+	return verdict;
+}
+
+static enum json_verdict parse(const char *text, size_t len, int depth_max,
+			       struct json_object **out, struct err *e)
+{
+	/* json-c counts the scalars in the innermost array as one level more; the depth was checked
+	 * before. */
+	struct json_tokener *tok = json_tokener_new_ex(depth_max + 1);
+	enum json_tokener_error error;
+	size_t end;
+
+	if (!tok)
+		BUG("out of memory for a JSON parser");
+	json_tokener_set_flags(tok, JSON_TOKENER_STRICT);
+	*out = json_tokener_parse_ex(tok, text, (int)len);
+	error = json_tokener_get_error(tok);
+	end = json_tokener_get_parse_end(tok);
+	/* A number may go on behind the text that it has; an end of text tells it that this one
+	 * does not. */
+	if (error == json_tokener_continue) {
+		*out = json_tokener_parse_ex(tok, "", 1);
+		error = json_tokener_get_error(tok);
+	}
+	json_tokener_free(tok);
+	if (error == json_tokener_success && end == len)
+		return JSON_OK;
+	json_object_put(*out);
+	*out = NULL;
+	if (error == json_tokener_continue || end == len)
+		return refuse(e, JSON_SYNTAX, "the text ends too early", len);
+	return refuse(e, JSON_SYNTAX, "something unexpected", end);
+}
+
+enum json_verdict json_read(const char *text, size_t len, int depth_max, enum json_mode mode,
+			    struct json_object **out, struct err *e)
+{
+	struct scan sc = {.s = text, .len = len, .depth_max = depth_max};
+	AUTO(strbuf_release) struct strbuf mended;
+	enum json_verdict verdict;
+
+	assert(depth_max >= 0 && depth_max < INT_MAX);
+	*out = NULL;
+	strbuf_init(&mended, INT_MAX - 1);
+	if (len >= INT_MAX / 3)
+		return refuse(e, JSON_UNSTORABLE, "more text than can be read", len);
+	while (sc.len > 0 && is_space(text[sc.len - 1]))
+		sc.len--;
+	if (!scan_tokens(&sc))
+		return sc.wrong ? refuse(e, JSON_SYNTAX, sc.wrong, sc.at)
+				: refuse(e, JSON_DEEP, "one array or object too many", sc.at);
+	if (!sc.replaced)
+		return parse(text, sc.len, depth_max, out, e);
+
+	/* Parsed even when it will be refused: what is not JSON at all is to be called that. */
+	sc.at = 0;
+	sc.depth = 0;
+	sc.mended = &mended;
+	if (!scan_tokens(&sc))
+		BUG("a second look at the same text differs");
+	strbuf_add(&mended, text + sc.copied, sc.len - sc.copied);
+	verdict = parse(mended.buf, mended.len, depth_max, out, e);
+	if (verdict == JSON_OK && sc.flaw && mode == JSON_STRICT) {
+		json_put(out);
+		return refuse(e, JSON_UNSTORABLE, sc.flaw, sc.flaw_at);
+	}
+	return verdict;
+}
+
+char *json_text(struct json_object *o, size_t *len)
+{
+	size_t n;
+	const char *text = json_object_to_json_string_length(
+		o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &n);
+	char *copy;
+
+	if (!text)
+		BUG("out of memory for JSON text");
+	copy = xmalloc(n + 1);
+	memcpy(copy, text, n);
+	copy[n] = '\0';
+	if (len)
+		*len = n;
+	return copy;
+}
+
+/* ---- members ---- */
+
+struct json_object *json_any(struct json_object *o, const char *key)
+{
+	if (!json_object_is_type(o, json_type_object))
+		return NULL;
+	return json_object_object_get(o, key);
+}
+
+static struct json_object *member(struct json_object *o, const char *key, enum json_type type)
+{
+	struct json_object *v = json_any(o, key);
+
+	return v && json_object_is_type(v, type) ? v : NULL;
+}
+
+const char *json_str(struct json_object *o, const char *key)
+{
+	struct json_object *v = member(o, key, json_type_string);
+
+	return v ? json_object_get_string(v) : NULL;
+}
+
+struct json_object *json_obj(struct json_object *o, const char *key)
+{
+	return member(o, key, json_type_object);
+}
+
+struct json_object *json_arr(struct json_object *o, const char *key)
+{
+	return member(o, key, json_type_array);
+}
+
+int64_t json_num(struct json_object *o, const char *key, int64_t otherwise)
+{
+	static const double exact = 9007199254740992.0; /* 2^53 */
+	struct json_object *v = json_any(o, key);
+	double d;
+
+	if (v && json_object_is_type(v, json_type_int))
+		return json_object_get_int64(v);
+	if (!v || !json_object_is_type(v, json_type_double))
+		return otherwise;
+	/* Some write every number with a point: 5.0 is 5. */
+	d = json_object_get_double(v);
+	return d >= -exact && d <= exact && trunc(d) >= d && trunc(d) <= d ? (int64_t)d : otherwise;
+}
+
+void json_set(struct json_object *o, const char *key, struct json_object *v)
+{
+	assert(json_object_is_type(o, json_type_object));
+	if (json_object_object_add(o, key, v) != 0)
+		BUG("out of memory for JSON");
+}
+
+void json_set_str(struct json_object *o, const char *key, const char *s)
+{
+	json_set(o, key, s ? json_object_new_string(s) : NULL);
+}
+
+void json_set_num(struct json_object *o, const char *key, int64_t n)
+{
+	json_set(o, key, json_object_new_int64(n));
+}
+
+void json_set_ref(struct json_object *o, const char *key, struct json_object *v)
+{
+	json_set(o, key, json_object_get(v));
+}
+
+void json_put(struct json_object **o)
+{
+	json_object_put(*o);
+	*o = NULL;
+}

@@ -1,0 +1,17 @@
+# cmake -DOUT=embedded.c "-DFILES=0001_a.sql;0002_b.sql" -P embed.cmake: the files as a table of byte arrays. Byte arrays, for
+# ISO C promises string literals of no more than 4095 characters.
+set(arrays "")
+set(rows "")
+list(SORT FILES)
+foreach(file IN LISTS FILES)
+  get_filename_component(name ${file} NAME_WE)
+  string(REGEX MATCH "^[0-9]+" number ${name})
+  math(EXPR version "${number}")
+  file(READ ${file} hex HEX)
+  string(REGEX REPLACE "(..)" "0x\\1," bytes "${hex}")
+  string(REPEAT "0x..," 16 line)
+  string(REGEX REPLACE "${line}" "\\0\n\t" bytes "${bytes}")
+  string(APPEND arrays "static const unsigned char sql_${number}[] = {\n\t${bytes}0x00};\n\n")
+  string(APPEND rows "\t{${version}, \"${name}\", (const char *)sql_${number}},\n")
+endforeach()
+file(WRITE ${OUT} "/* made by embed.cmake */\n#include \"migrations.h\"\n\n${arrays}const struct migration migrations[] = {\n${rows}\t{0, 0, 0},\n};\n")

@@ -1,0 +1,69 @@
+#include "cpoa/uuid.h"
+
+#include <criterion/criterion.h>
+
+Test(uuid, new_ones_are_random_version_4)
+{
+	struct uuid a = uuid_new(), b = uuid_new();
+
+	cr_expect_not(uuid_equal(&a, &b));
+	cr_expect_eq(a.bytes[6] >> 4, 4);
+	cr_expect_eq(a.bytes[8] >> 6, 2);
+	cr_expect_not(uuid_is_zero(&a));
+	cr_expect(uuid_is_zero(&(struct uuid){{0}}));
+}
+
+Test(uuid, a_name_gives_the_id_of_rfc_4122)
+{
+	struct uuid dns, id, again;
+	char text[UUID_TEXT_SIZE];
+
+	cr_assert(uuid_from_text(&dns, "6ba7b810-9dad-11d1-80b4-00c04fd430c8"));
+	id = uuid_named(&dns, "www.example.com", 15);
+	again = uuid_named(&dns, "www.example.comXX", 15);
+	uuid_to_text(&id, text);
+	cr_expect_str_eq(text, "2ed6657d-e927-568b-95e1-2665a8aea6a2");
+	cr_expect(uuid_equal(&id, &again), "it counts `len` bytes");
+	again = uuid_named(&dns, "", 0);
+	cr_expect_eq(again.bytes[6] >> 4, 5);
+}
+
+Test(uuid, text_in_either_case)
+{
+	struct uuid lower, upper;
+	char text[UUID_TEXT_SIZE];
+
+	cr_expect(uuid_from_text(&lower, "0b1c2d3e-4f50-6172-8394-a5b6c7d8e9fa"));
+	cr_expect(uuid_from_text(&upper, "0B1C2D3E-4F50-6172-8394-A5B6C7D8E9FA"));
+	cr_expect(uuid_equal(&lower, &upper));
+	cr_expect_eq(lower.bytes[0], 0x0B);
+	cr_expect_eq(lower.bytes[15], 0xFA);
+	uuid_to_text(&upper, text);
+	cr_expect_str_eq(text, "0b1c2d3e-4f50-6172-8394-a5b6c7d8e9fa");
+}
+
+Test(uuid, other_text_is_refused_and_out_untouched)
+{
+	static const char *const rows[] = {
+		"",
+		"0b1c2d3e",
+		"0b1c2d3e-4f50-6172-8394-a5b6c7d8e9f",
+		"0b1c2d3e-4f50-6172-8394-a5b6c7d8e9faa",
+		"{0b1c2d3e-4f50-6172-8394-a5b6c7d8e9fa}",
+		"0b1c2d3e4f5061728394a5b6c7d8e9fa",
+		"0b1c2d3g-4f50-6172-8394-a5b6c7d8e9fa",
+		"0b1c2d3e 4f50-6172-8394-a5b6c7d8e9fa",
+		" 0b1c2d3e-4f50-6172-8394-a5b6c7d8e9f",
+		"0b1c2d3e-4f50-6172-8394-a5b6c7d8e9f ",
+		"0b1c2d3e-4f50-6172-8394-a5b6c7d8e9f\xC3",
+		"0b1c2d3e-4f5-06172-8394-a5b6c7d8e9fa",
+		"+b1c2d3e-4f50-6172-8394-a5b6c7d8e9fa",
+		"0x1c2d3e-4f50-6172-8394-a5b6c7d8e9fa",
+	};
+	struct uuid id = {{1, 2, 3}}, before = id;
+
+	for (size_t r = 0; r < sizeof(rows) / sizeof(rows[0]); r++)
+		cr_expect_not(uuid_from_text(&id, rows[r]), "%s", rows[r]);
+	cr_expect_not(uuid_from_text(&id, NULL));
+	cr_expect(uuid_equal(&id, &before));
+}

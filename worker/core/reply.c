@@ -1,0 +1,133 @@
+/* reply: what came of a call, as text, as tree, and as the row that keeps it. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cpoa/json.h"
+#include "cpoa/strbuf.h"
+
+#include "core/call.h"
+
+enum { ERROR_TEXT_MAX = 2000 };
+
+static const char *const kind_names[REPLY_KINDS] = {
+	[REPLY_RESULT] = "result",     [REPLY_UNREACHABLE] = "unreachable", [REPLY_HTTP] = "http",
+	[REPLY_NOT_JSON] = "not_json", [REPLY_REPORTED] = "reported",       [REPLY_MALFORMED] = "malformed",
+};
+
+struct json_object *reply_body(const struct reply *reply)
+{
+	return reply->body;
+}
+
+const char *reply_string(const struct reply *reply, const char *key)
+{
+	return json_str(reply->body, key);
+}
+
+static void set_body(struct reply *reply, struct json_object *body)
+{
+	reply->body = body;
+	reply->text = body ? json_text(body, &reply->text_len) : NULL;
+}
+
+void reply_result(struct reply *reply, struct json_object *body)
+{
+	reply->kind = REPLY_RESULT;
+	set_body(reply, body);
+}
+
+/* What an agent says is shown to people, in rows and in events: bounded, and cut between characters. */
+static char *sentence(const char *fmt, va_list ap)
+{
+	struct strbuf sb;
+
+	strbuf_init(&sb, ANSWER_MAX);
+	strbuf_vaddf(&sb, fmt, ap);
+	strbuf_cut(&sb, utf8_cut(sb.buf, sb.len, ERROR_TEXT_MAX));
+	return strbuf_detach(&sb, NULL);
+}
+
+void reply_failure(struct reply *reply, enum reply_kind kind, struct json_object *body, const char *fmt, ...)
+{
+	va_list ap;
+
+	reply->kind = kind;
+	va_start(ap, fmt);
+	reply->error = sentence(fmt, ap);
+	va_end(ap);
+	set_body(reply, json_object_get(body));
+}
+
+void reply_release(struct reply *reply)
+{
+	free(reply->error);
+	free(reply->text);
+	json_put(&reply->body);
+	*reply = (struct reply){0};
+}
+
+char *call_reply_text(const struct call *call, size_t *len)
+{
+	const struct reply *r = &call->reply;
+	struct strbuf sb;
+	struct json_object *error = r->error ? json_object_new_string(r->error) : NULL;
+	size_t error_len = 0;
+	char *error_text = error ? json_text(error, &error_len) : NULL;
+
+	strbuf_init(&sb, 2 * (size_t)ANSWER_MAX);
+	strbuf_addf(&sb, "{\"kind\":\"%s\",\"http_status\":%d,\"error\":", kind_names[r->kind], r->http_status);
+	strbuf_add(&sb, error_text ? error_text : "null", error_text ? error_len : 4);
+	/* The body goes in as it is: it was made by json_text, and printing it again would cost what parsing it saved. */
+	strbuf_adds(&sb, ",\"body\":");
+	strbuf_add(&sb, r->text ? r->text : "null", r->text ? r->text_len : 4);
+	strbuf_addc(&sb, '}');
+	free(error_text);
+	json_put(&error);
+	return strbuf_detach(&sb, len);
+}
+
+bool call_reply_read(struct call *call, const char *text, size_t len)
+{
+	struct reply *r = &call->reply;
+	struct json_object *stored = NULL;
+	const char *kind, *error;
+	struct err e;
+	int i;
+
+	if (json_read(text, len, JSON_DEPTH_MAX + 2, JSON_MEND, &stored, &e) != JSON_OK || !stored)
+		return false;
+	kind = json_str(stored, "kind");
+	for (i = 0; kind && i < REPLY_KINDS && strcmp(kind, kind_names[i]) != 0; i++)
+		;
+	if (!kind || i == REPLY_KINDS) {
+		json_put(&stored);
+		return false;
+	}
+	r->kind = (enum reply_kind)i;
+	r->http_status = (int)json_num(stored, "http_status", 0);
+	error = json_str(stored, "error");
+	r->error = error ? xstrdup(error) : NULL;
+	set_body(r, json_object_get(json_any(stored, "body")));
+	json_put(&stored);
+	call->state = CALL_LANDED;
+	return true;
+}
+
+char *call_error_text(const struct call *call)
+{
+	struct json_object *o;
+	char *text;
+
+	if (call->reply.kind == REPLY_RESULT)
+		return NULL;
+	o = json_object_new_object();
+	json_set_str(o, "kind", kind_names[call->reply.kind]);
+	json_set_str(o, "message", call->reply.error);
+	if (call->reply.http_status)
+		json_set_num(o, "http_status", call->reply.http_status);
+	text = json_text(o, NULL);
+	json_put(&o);
+	return text;
+}

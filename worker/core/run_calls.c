@@ -1,0 +1,129 @@
+/* run_calls: asking for calls by name. */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cpoa/json.h"
+
+#include "core/run.h"
+#include "core/run_parts.h"
+
+static struct call *find(const struct run *run, const char *name)
+{
+	for (struct call *call = run->calls; call; call = call->next)
+		if (strcmp(call->name, name) == 0)
+			return call;
+	return NULL;
+}
+
+static struct call *add(struct run *run, const struct agent *agent, const char *name)
+{
+	struct call *call = arena_alloc(&run->arena, sizeof(*call));
+
+	assert(header_safe(name, NAME_MAX_BYTES));
+	call->run = run;
+	call->agent = agent;
+	call->name = arena_strdup(&run->arena, name);
+	/* Named, not drawn: whoever runs this workflow gives the same call the same id and the same key. */
+	call->id = uuid_named(&run->job.workflow_id, name, strlen(name));
+	call->key = arena_printf(&run->arena, "%s_%s", run->job.key, name);
+	call->agent_name = agent ? agent->name : NULL;
+	call->answer.retry_after_ms = -1;
+	*run->calls_tail = call;
+	run->calls_tail = &call->next;
+	call->order = ++run->n_calls;
+	return call;
+}
+
+bool run_ask(struct run *run, const struct agent *agent, const char *name, struct call **call)
+{
+	*call = find(run, name);
+	if (*call) {
+		/* A stage whose call was planned by an earlier pass was told by that pass. */
+		if (!((*call)->news & CALL_NEW))
+			run->stage.reached = true;
+		if (!(*call)->stage)
+			(*call)->stage = run->stage.name;
+		/* One that was taken over has a row but no request any more: it is built again from the same replies. */
+		return !agent || (*call)->state == CALL_LANDED || (*call)->request;
+	}
+	run_tell_stage(run);
+	*call = add(run, agent, name);
+	(*call)->news = CALL_NEW;
+	(*call)->planned_us = run->now_us;
+	(*call)->stage = run->stage.name;
+	return false;
+}
+
+struct call *run_restore_call(struct run *run, const struct agent *agent, const char *name)
+{
+	if (run->n_calls >= 2 * CALLS_MAX || !header_safe(name, NAME_MAX_BYTES))
+		return NULL;
+	return add(run, agent, name);
+}
+
+/* To that agent only (agents.md §0). */
+static const char *scenario_for(struct run *run, const struct agent *agent)
+{
+	const char *scenario = json_str(run_obj(run, "test_scenarios"), agent->label);
+
+	if (!scenario || !header_safe(scenario, SCENARIO_MAX))
+		return NULL;
+	return arena_printf(&run->arena, "X-Test-Scenario: %s", scenario);
+}
+
+void call_send(struct call *call, struct json_object *request, struct json_object *input)
+{
+	assert(call->state != CALL_LANDED && !call->request);
+	call->request = json_text(request, &call->request_len);
+	call->scenario = scenario_for(call->run, call->agent);
+	if (call->news & CALL_NEW)
+		call->input = json_text(input ? input : request, NULL);
+	json_put(&request);
+	json_put(&input);
+}
+
+const struct reply *call_reply(struct call *call)
+{
+	struct reply *reply = &call->reply;
+	struct err e;
+
+	if (call->state != CALL_LANDED)
+		return NULL;
+	if (reply->text && !reply->body &&
+	    json_read(reply->text, reply->text_len, JSON_DEPTH_MAX + 2, JSON_MEND, &reply->body, &e) != JSON_OK)
+		BUG("a reply that was stored cannot be read any more: %s", e.text);
+	return reply;
+}
+
+bool call_wants_summary(const struct call *call)
+{
+	return (call->news & CALL_ENDED) && !call->summary;
+}
+
+void call_summary(struct call *call, struct json_object *summary)
+{
+	if (call_wants_summary(call))
+		call->summary = json_text(summary, NULL);
+	json_put(&summary);
+}
+
+void run_note(struct run *run, const char *agent_name, const char *name, int order, struct json_object *input,
+	      struct json_object *output)
+{
+	struct call *call = find(run, name);
+
+	if (!call) {
+		call = add(run, NULL, name);
+		call->news = CALL_NEW | CALL_ENDED;
+		call->state = CALL_LANDED;
+		call->agent_name = agent_name;
+		call->order = order;
+		call->stage = run->stage.name;
+		call->planned_us = call->landed_us = run->now_us;
+		call->input = json_text(input, NULL);
+		call->summary = json_text(output, NULL);
+	}
+	json_put(&input);
+	json_put(&output);
+}

@@ -1,0 +1,337 @@
+/*
+ * cpoa migrate: brings the schema up.
+ *
+ * Many may run at once (every replica of a deployment does, at its start): an advisory lock lets one at a time pass, and
+ * the others find nothing left to do. A migration and its row in schema_migrations are one transaction.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cpoa/clock.h"
+#include "cpoa/digest.h"
+#include "cpoa/json.h"
+#include "cpoa/strbuf.h"
+
+#include "ctl/args.h"
+#include "ctl/connect.h"
+#include "ctl/ctl.h"
+#include "ctl/interrupt.h"
+#include "ctl/output.h"
+#include "ctl/table.h"
+#include "engine/sql.h"
+#include "migrations.h"
+
+enum { LOCK_KEY = 0, TRIES = 6, PAUSE_MS = 1000, SCRIPT_MAX = 4 << 20 };
+
+enum state { PENDING, APPLIED, CHANGED };
+static const char *const state_names[] = {[PENDING] = "pending", [APPLIED] = "applied", [CHANGED] = "changed"};
+
+struct step {
+	const struct migration *migration;
+	char checksum[DIGEST_TEXT_SIZE];
+	enum state state;
+	int64_t applied_us;
+};
+
+struct plan {
+	struct step *steps;
+	int n, pending, changed;
+	int newest; /* version that the database has; 0: none */
+	int known;  /* version that this program brings */
+};
+
+static void plan_release(struct plan *p)
+{
+	free(p->steps);
+	p->steps = NULL;
+}
+
+/* ---- what there is to do ---- */
+
+static void list_steps(struct plan *p)
+{
+	*p = (struct plan){0};
+	while (migrations[p->n].version)
+		p->n++;
+	p->steps = xcalloc((size_t)p->n + 1, sizeof(*p->steps));
+	for (int i = 0; i < p->n; i++) {
+		uint8_t d[DIGEST_SIZE];
+
+		p->steps[i].migration = &migrations[i];
+		digest(migrations[i].sql, strlen(migrations[i].sql), d);
+		digest_text(d, p->steps[i].checksum);
+		p->known = migrations[i].version;
+	}
+	p->pending = p->n;
+}
+
+static void note_row(struct plan *p, int version, const char *checksum, int64_t applied_us)
+{
+	if (version > p->newest)
+		p->newest = version;
+	for (int i = 0; i < p->n; i++) {
+		struct step *s = &p->steps[i];
+
+		if (s->migration->version != version)
+			continue;
+		s->state = strcmp(s->checksum, checksum) == 0 ? APPLIED : CHANGED;
+		s->applied_us = applied_us;
+		p->pending--;
+		p->changed += s->state == CHANGED;
+	}
+}
+
+/* The table may be missing: then nothing is applied. */
+static bool read_plan(struct db *db, struct plan *p, struct err *e)
+{
+	AUTO(db_result_free_ptr) struct db_result *there = NULL, *rows = NULL;
+
+	list_steps(p);
+	there = db_query(db, "SELECT to_regclass('schema_migrations') IS NOT NULL", 0, NULL, e);
+	if (!there)
+		return false;
+	if (!db_int(there, 0, 0))
+		return true;
+	rows = db_query(db,
+			"SELECT version, checksum, (extract(epoch FROM applied_at) * 1000000)::int8 "
+			"FROM schema_migrations ORDER BY version",
+			0, NULL, e);
+	if (!rows)
+		return false;
+	for (int r = 0; r < db_rows(rows); r++)
+		note_row(p, (int)db_int(rows, r, 0), db_text(rows, r, 1), db_int(rows, r, 2));
+	return true;
+}
+
+static struct json_object *step_json(const struct step *s)
+{
+	struct json_object *o = json_object_new_object();
+
+	json_set_num(o, "version", s->migration->version);
+	json_set_str(o, "name", s->migration->name);
+	json_set_str(o, "state", state_names[s->state]);
+	json_set_time(o, "applied_at", s->applied_us);
+	json_set_str(o, "checksum", s->checksum);
+	return o;
+}
+
+static void print_plan(const struct plan *p, bool json)
+{
+	static const struct table_column columns[] = {
+		{"VERSION", .right = true}, {"NAME", .gives = true}, {"STATE", .status = true}, {"APPLIED"}};
+	struct json_object *list = json_object_new_array();
+	struct table t;
+
+	table_init(&t, columns, 4);
+	for (int i = 0; i < p->n; i++) {
+		const struct step *s = &p->steps[i];
+		char version[16], time[TIME_TEXT_SIZE];
+
+		snprintf(version, sizeof(version), "%d", s->migration->version);
+		table_add(&t, (const char *const[]){version, s->migration->name, state_names[s->state],
+						    time_text(time, s->applied_us)});
+		json_object_array_add(list, step_json(s));
+	}
+	if (json)
+		print_json(list);
+	else
+		table_print(&t, stdout, output_width());
+	table_release(&t);
+	json_put(&list);
+}
+
+/* What was applied must be what we bring, or nobody knows what the schema is. */
+static int check_plan(const struct plan *p)
+{
+	for (int i = 0; i < p->n; i++)
+		if (p->steps[i].state == CHANGED)
+			say("migration %s is not the one that was applied: its checksum differs. Applied migrations must "
+			    "not be edited; add a new one",
+			    p->steps[i].migration->name);
+	if (p->newest > p->known)
+		say("the schema is at version %d, newer than this program (%d); it fits: migrations only add", p->newest,
+		    p->known);
+	return p->changed ? EXIT_REFUSED : EXIT_DONE;
+}
+
+/* ---- doing it ---- */
+
+/* One simple query is one transaction (PostgreSQL manual 55.2.2.1). Names and checksums are our own. */
+static bool apply_once(struct db *db, const struct step *s, struct err *e)
+{
+	AUTO(strbuf_release) struct strbuf sql;
+
+	strbuf_init(&sql, SCRIPT_MAX);
+	strbuf_adds(&sql, s->migration->sql);
+	strbuf_addf(&sql, "\n;INSERT INTO schema_migrations (version, name, checksum) VALUES (%d, '%s', '%s')",
+		    s->migration->version, s->migration->name, s->checksum);
+	if (sql.failed)
+		return err_set(e, ERR_USAGE, "migration %s is longer than %d bytes", s->migration->name, SCRIPT_MAX);
+	return db_script(db, sql.buf, e);
+}
+
+/* A table in use is waited for briefly and often: who waits for its lock holds up all who come after. */
+static bool apply(struct db *db, const struct step *s, struct err *e)
+{
+	for (int i = 1; !apply_once(db, s, e); i++) {
+		if (e->class != ERR_RETRY || i == TRIES || interrupted())
+			return err_wrap(e, "migration %s", s->migration->name);
+		say("migration %s: %s; once more", s->migration->name, e->text);
+		interruptible_wait(PAUSE_MS);
+	}
+	return true;
+}
+
+static void tell_applied(struct json_object *list, struct step *s, int64_t took_us, bool json)
+{
+	char took[TIME_TEXT_SIZE];
+
+	s->state = APPLIED;
+	s->applied_us = clock_wall_us();
+	json_object_array_add(list, step_json(s));
+	if (!json)
+		printf("applied %s (%s)\n", s->migration->name, took_text(took, 1, 1 + took_us));
+	fflush(stdout);
+}
+
+static int apply_pending(struct db *db, struct plan *p, bool json)
+{
+	struct json_object *list = json_object_new_array();
+	struct err e = {0};
+	int code = EXIT_DONE;
+
+	for (int i = 0; i < p->n && code == EXIT_DONE; i++) {
+		int64_t began = clock_mono_us();
+
+		if (p->steps[i].state != PENDING)
+			continue;
+		if (apply(db, &p->steps[i], &e))
+			tell_applied(list, &p->steps[i], clock_mono_us() - began, json);
+		else
+			code = complain(&e);
+	}
+	if (json)
+		print_json(list);
+	else if (code == EXIT_DONE && !p->pending)
+		say("nothing to do: the schema is at version %d", p->newest);
+	json_put(&list);
+	return code;
+}
+
+static bool take_turn(struct db *db, struct err *e)
+{
+	AUTO(db_result_free_ptr) struct db_result *r = NULL;
+	char sql[160];
+
+	snprintf(sql, sizeof(sql), "SELECT pg_try_advisory_lock(%d, %d)", LEASE_CLASS, LOCK_KEY);
+	r = db_query(db, sql, 0, NULL, e);
+	if (!r)
+		return false;
+	snprintf(sql, sizeof(sql), "SELECT pg_advisory_lock(%d, %d)", LEASE_CLASS, LOCK_KEY);
+	if (!db_int(r, 0, 0)) {
+		say("somebody else migrates; waiting for them");
+		if (!db_script(db, sql, e))
+			return false;
+	}
+	/* Not before: nobody is to give up waiting for a turn. "already exists, skipping" is no news. */
+	return db_script(db,
+			 "SET lock_timeout = '5s'; SET client_min_messages = warning;"
+			 "CREATE TABLE IF NOT EXISTS schema_migrations (version integer PRIMARY KEY, name text NOT NULL,"
+			 " checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT current_timestamp)",
+			 e);
+}
+
+static int up(struct db *db, struct plan *p, bool json)
+{
+	struct err e = {0};
+	int code;
+
+	if (!take_turn(db, &e) || !read_plan(db, p, &e))
+		return complain(&e);
+	code = check_plan(p);
+	/* The lock goes with the session. */
+	return code == EXIT_DONE ? apply_pending(db, p, json) : code;
+}
+
+static int status(struct db *db, struct plan *p, bool json)
+{
+	struct err e = {0};
+
+	if (!read_plan(db, p, &e))
+		return complain(&e);
+	print_plan(p, json);
+	return check_plan(p);
+}
+
+static int dry_run(struct db *db, struct plan *p, bool json)
+{
+	struct json_object *list;
+	struct err e = {0};
+	int code;
+
+	if (!read_plan(db, p, &e))
+		return complain(&e);
+	code = check_plan(p);
+	if (code != EXIT_DONE)
+		return code;
+	list = json_object_new_array();
+	for (int i = 0; i < p->n; i++) {
+		if (p->steps[i].state != PENDING)
+			continue;
+		json_object_array_add(list, step_json(&p->steps[i]));
+		if (!json)
+			printf("would apply %s\n%s\n", p->steps[i].migration->name, p->steps[i].migration->sql);
+	}
+	if (json)
+		print_json(list);
+	else if (!p->pending)
+		say("nothing to do: the schema is at version %d", p->newest);
+	json_put(&list);
+	return EXIT_DONE;
+}
+
+static int migrate_main(int argc, char **argv)
+{
+	AUTO(settings_release) struct settings s = {0};
+	AUTO(db_close_ptr) struct db *db = NULL;
+	AUTO(plan_release) struct plan plan = {0};
+	bool json = false, dry = false, ask;
+	const struct arg_option options[] = {{"json", .flag = &json}, {"dry-run", .flag = &dry}, {0}};
+	struct args operands;
+	struct err e = {0};
+	int code;
+
+	if (!args_parse(&operands, "migrate", argc, argv, options, &e) ||
+	    !args_count(&operands, "migrate", 0, 1, "", &e))
+		return complain(&e);
+	ask = operands.n && strcmp(operands.item[0], "status") == 0;
+	if (operands.n && !ask && strcmp(operands.item[0], "up") != 0) {
+		say("'%.64s' is neither up nor status", operands.item[0]);
+		return EXIT_USAGE;
+	}
+	code = load_settings(&s);
+	if (code == EXIT_DONE)
+		code = connect_db(&s, &db);
+	if (code != EXIT_DONE)
+		return code;
+	if (ask)
+		return status(db, &plan, json);
+	return dry ? dry_run(db, &plan, json) : up(db, &plan, json);
+}
+
+const struct command cmd_migrate = {
+	.name = "migrate",
+	.main = migrate_main,
+	.summary = "brings PostgreSQL's schema up; status",
+	.usage = "usage: cpoa migrate [up|status] [--dry-run] [--json]\n"
+		 "\n"
+		 "  up      (the default) applies what is not applied yet; safe from many places at once\n"
+		 "  status  each migration, and when it was applied\n"
+		 "\n"
+		 "  --dry-run  with up: prints what would be applied, and changes nothing\n"
+		 "  --json     an array of {version, name, state, applied_at, checksum}\n"
+		 "\n"
+		 "The migrations are embedded in this program. Exit code 4: no PostgreSQL; 5: an applied migration\n"
+		 "is not the one that this program brings.\n",
+};

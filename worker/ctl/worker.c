@@ -1,0 +1,117 @@
+/* cpoa worker: runs until SIGTERM. */
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "cpoa/clock.h"
+#include "cpoa/log.h"
+
+#include "admin.h"
+#include "ctl/ctl.h"
+#include "engine/build.h"
+#include "engine/lifecycle.h"
+
+enum { LOOK_MS = 20 };
+
+static sigset_t ending_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	return set;
+}
+
+/* Waits for a signal; 0 when the time is up first (-1: never). */
+static int wait_signal(const sigset_t *set, int64_t timeout_ms)
+{
+	struct timespec t = {.tv_sec = timeout_ms / 1000, .tv_nsec = timeout_ms % 1000 * 1000000};
+	int signal = 0;
+
+	if (timeout_ms < 0)
+		return sigwait(set, &signal) == 0 ? signal : 0;
+	signal = sigtimedwait(set, NULL, &t);
+	return signal > 0 ? signal : 0;
+}
+
+/* Until nothing is held, the time is up, or a second signal hurries. */
+static void drain(struct house *house, const sigset_t *set)
+{
+	int64_t until = clock_mono_us() + house->settings->drain_us;
+
+	log_info("draining", log_int("cpoa.inflight", atomic_load(&house->inflight)), LOG_END);
+	house_drain(house);
+	while (!house_empty(house) && clock_mono_us() < until)
+		if (wait_signal(set, LOOK_MS)) {
+			log_warn("a second signal: what is in flight is left to others", LOG_END);
+			return;
+		}
+}
+
+static int run(const struct settings *settings)
+{
+	struct house house;
+	struct httpd *admin;
+	struct err e = {0};
+	sigset_t set = ending_signals();
+
+	/* Blocked before there are threads, so that every thread has them blocked and main alone receives them. */
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	if (!house_start(&house, settings, &e)) {
+		fprintf(stderr, "cpoa worker: %s\n", e.text);
+		return EXIT_USAGE;
+	}
+	admin = admin_start(&house, &e);
+	if (!admin && e.class != ERR_NONE) {
+		fprintf(stderr, "cpoa worker: %s\n", e.text);
+		house_stop(&house);
+		return EXIT_USAGE;
+	}
+	log_info("worker started", log_str("service.version", CPOA_VERSION), log_str("service.commit", CPOA_COMMIT),
+		 log_int("cpoa.threads", settings->threads), log_int("cpoa.inflight_limit", settings->max_inflight), LOG_END);
+	wait_signal(&set, -1);
+	drain(&house, &set);
+	house_stop(&house);
+	httpd_stop(admin);
+	log_info("worker ended", LOG_END);
+	return EXIT_DONE;
+}
+
+static int worker_main(int argc, char **argv)
+{
+	struct settings settings;
+	struct err e = {0};
+	int code;
+
+	if (argc > 1) {
+		fprintf(stderr, "cpoa worker: '%.64s' is no option of it; it is configured by the environment alone\n", argv[1]);
+		return EXIT_USAGE;
+	}
+	if (!settings_load(&settings, &e)) {
+		fprintf(stderr, "cpoa worker: %s\n", e.text);
+		return EXIT_USAGE;
+	}
+	log_setup((enum log_level)settings.log_level, (enum log_format)settings.log_format, "cpoa", CPOA_VERSION);
+	log_thread_name("main");
+	code = run(&settings);
+	settings_release(&settings);
+	return code;
+}
+
+void worker_help(void)
+{
+	settings_help(stdout);
+}
+
+const struct command cmd_worker = {
+	.name = "worker",
+	.main = worker_main,
+	.summary = "runs a worker until SIGTERM",
+	.usage = "usage: cpoa worker\n\n"
+		 "Takes jobs from RabbitMQ and runs them until SIGTERM or SIGINT; then takes nothing new, lets what is in flight\n"
+		 "land for CPOA_DRAIN_SECONDS, leaves the rest to other workers, and ends with 0. A second signal hurries.\n\n"
+		 "Configured by the environment, and by .env in the working directory:\n\n",
+};

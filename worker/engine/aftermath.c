@@ -1,0 +1,182 @@
+/* aftermath: what a commit causes. */
+#include "engine/aftermath.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cpoa/clock.h"
+#include "cpoa/log.h"
+
+#include "engine/caller.h"
+#include "engine/intake.h"
+#include "engine/ledger.h"
+#include "engine/outbox.h"
+#include "engine/pool.h"
+#include "engine/send.h"
+#include "engine/stats.h"
+
+void send_call(struct house *house, struct call *call)
+{
+	assert(!call->out && call->errand.kind != ERRAND_NONE);
+	call->out = true;
+	call->state = call->errand.kind == ERRAND_SUBMIT ? CALL_SUBMITTING : CALL_ACCEPTED;
+	if (call->errand.kind == ERRAND_SUBMIT)
+		call->attempts++;
+	run_ref(call->run);
+	caller_send(house->caller, call);
+}
+
+void house_enter(struct house *house, struct run *run)
+{
+	run->began_us = clock_mono_us();
+	atomic_fetch_add(&house->inflight, 1);
+	metric_add(&m_inflight, run->job.workflow ? run->job.workflow->index : WORKFLOW_COUNT, 0, 1);
+}
+
+void house_leave(struct house *house, struct run *run)
+{
+	int64_t resume_at = house->settings->max_inflight - house->settings->max_inflight / 4;
+	int before = atomic_fetch_sub(&house->inflight, 1);
+
+	metric_add(&m_inflight, run->job.workflow ? run->job.workflow->index : WORKFLOW_COUNT, 0, -1);
+	run_unref(run);
+	/* The door opens again at three quarters; at nothing left, a drain is over. */
+	if (before - 1 == resume_at || before - 1 == 0)
+		intake_poke(house->intake);
+}
+
+static void settle_message(struct house *house, struct run *run)
+{
+	if (!run->message)
+		return;
+	intake_ack(house->intake, run->epoch, run->message->tag);
+	mq_message_free(run->message);
+	run->message = NULL;
+}
+
+/* In the order of their numbers: the start, the progress, the end. */
+static void publish(struct house *house, struct run *run)
+{
+	struct mail_list all = {0}, last = {0};
+	struct mail *mail;
+
+	while ((mail = mail_shift(&run->change.events)))
+		mail_append(mail_of(mail, struct event, mail)->kind == EVENT_STARTED ? &all : &last, mail);
+	while ((mail = mail_shift(&run->change.fleeting)))
+		mail_append(&all, mail);
+	while ((mail = mail_shift(&last)))
+		mail_append(&all, mail);
+	if (all.head)
+		outbox_publish(house->outbox, &all);
+}
+
+static void send_calls(struct house *house, struct run *run)
+{
+	for (struct call *call = run->calls; call; call = call->next) {
+		unsigned news = call->news;
+
+		if (!call->agent || call->state == CALL_LANDED || !news)
+			continue;
+		if (news & CALL_NEW)
+			call->errand = call_begin(call, &house->policy, clock_mono_us());
+		send_call(house, call);
+	}
+}
+
+static void log_end(const struct run *run)
+{
+	const struct change *change = &run->change;
+
+	log_line(change->status == STATUS_FAILED ? LOG_WARN : LOG_INFO, "workflow ended",
+		 log_uuid("workflow.id", &run->job.workflow_id), log_str("workflow.type", run->job.workflow->type),
+		 log_str("event.outcome", run_status_name(change->status)),
+		 log_int("event.duration", (run->now_us - run->started_us) * 1000), log_str("error.code", change->reason),
+		 log_str("error.message", change->error), LOG_END);
+}
+
+static void over(struct house *house, struct run *run)
+{
+	bool out = false;
+
+	for (struct call *call = run->calls; call; call = call->next)
+		out |= call->out;
+	pool_over(house->pool, run);
+	if (out)
+		caller_forget(house->caller, run_ref(run));
+	house_leave(house, run);
+}
+
+static void refused_for_good(struct house *house, struct run *run)
+{
+	const char *type = run->job.workflow ? run->job.workflow->type : "unknown";
+
+	metric_add(&m_dead_letters, run->job.workflow ? run->job.workflow->index : WORKFLOW_COUNT,
+		   stats_reason(job_reason(run->verdict)), 1);
+	log_warn("job refused", log_str("workflow.type", type), log_str("error.code", job_reason(run->verdict)),
+		 log_str("error.message", run->verdict_text), log_str("message.id", run->message->message_id), LOG_END);
+	settle_message(house, run);
+	over(house, run);
+}
+
+void aftermath_committed(struct house *house, struct run *run)
+{
+	bool ended = run->change.ended, held = house_holds(house, run);
+
+	if (run->verdict != JOB_GOOD) {
+		refused_for_good(house, run);
+		return;
+	}
+	if (run->message && run->job.published_us)
+		metric_observe(&m_job_wait, run->job.workflow->index, 0, run->started_us - run->job.published_us);
+	settle_message(house, run);
+	for (struct call *call = run->calls; call; call = call->next)
+		if ((call->news & CALL_ENDED) && call->agent)
+			stats_landed(call);
+	if (ended) {
+		stats_ended(run);
+		log_end(run);
+	} else if (held) {
+		send_calls(house, run);
+	}
+	publish(house, run);
+	run_settle(run);
+	/* What is let go in the middle is in its rows: whoever claims it goes on from there. */
+	if (ended || !held)
+		over(house, run);
+	else
+		pool_rest(house->pool, run);
+}
+
+void aftermath_duplicate(struct house *house, struct run *run)
+{
+	settle_message(house, run);
+	over(house, run);
+}
+
+void aftermath_refused(struct house *house, struct run *run, const char *why)
+{
+	log_error("PostgreSQL would not store a change", log_uuid("workflow.id", &run->job.workflow_id),
+		  log_str("error.message", why), LOG_END);
+	if (run->verdict != JOB_GOOD || run->refused) {
+		/* Even our own words were refused: the message stays with the broker, or the row with its claim. */
+		aftermath_lost(house, run);
+		return;
+	}
+	if (!run->admitted) {
+		run->verdict = JOB_UNSTORABLE;
+		run->verdict_text = xstrdup(why);
+		ledger_commit(house->ledger, run);
+		return;
+	}
+	run->refused = xstrdup(why);
+	pool_put(house->pool, run);
+}
+
+void aftermath_lost(struct house *house, struct run *run)
+{
+	if (run->message)
+		intake_return(house->intake, run->epoch, run->message->tag);
+	metric_add(&m_fenced, 0, 0, run->admitted);
+	over(house, run);
+}

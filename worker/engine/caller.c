@@ -1,0 +1,422 @@
+/* caller: requests in flight, and the timers of those that wait. */
+#include "engine/caller.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include "cpoa/clock.h"
+#include "cpoa/http.h"
+#include "cpoa/json.h"
+#include "cpoa/log.h"
+#include "cpoa/timers.h"
+
+#include "engine/pool.h"
+
+enum { WAIT_MAX_MS = 1000, HEADER_SIZE = 640 };
+
+/*
+ * A call on an errand. It waits for its time, then for a place at its agent, then for the answer; it is in exactly one of the
+ * three: set in the timers, on its agent's queue, or with http.
+ */
+struct flight {
+	struct http_request http;
+	struct timer timer;
+	struct call *call;
+	struct caller *caller;
+	bool queued, asking;
+	LIST_ENTRY(flight) all;
+	STAILQ_ENTRY(flight) queue;
+	char header[4][HEADER_SIZE];
+};
+
+LIST_HEAD(flights, flight);
+STAILQ_HEAD(flight_queue, flight);
+
+struct agent_gate {
+	struct flight_queue queue;
+	int64_t asking;
+};
+
+/* What others ask of the thread besides carrying calls. */
+struct order {
+	struct mail mail;
+	struct run *run; /* forget its calls */
+};
+
+struct caller {
+	struct house *house;
+	pthread_t thread;
+	struct mailbox inbox;  /* struct call */
+	struct mailbox orders; /* struct order; posting pokes the inbox */
+	atomic_bool stop, recall;
+	struct http *http;
+	struct timers timers;
+	struct flights flights;
+	struct agent_gate gates[AGENT_COUNT];
+	struct flights spare; /* kept for reuse, linked by `all` */
+	int n_spare;
+};
+
+enum { SPARE_MAX = 256 };
+
+/* ---- flights ---- */
+
+static struct flight *flight_new(struct caller *c, struct call *call)
+{
+	struct flight *f = LIST_FIRST(&c->spare);
+
+	if (f) {
+		LIST_REMOVE(f, all);
+		c->n_spare--;
+	} else {
+		f = xcalloc(1, sizeof(*f));
+	}
+	f->call = call;
+	f->caller = c;
+	call->flight = f;
+	LIST_INSERT_HEAD(&c->flights, f, all);
+	return f;
+}
+
+static void flight_free(struct caller *c, struct flight *f)
+{
+	LIST_REMOVE(f, all);
+	http_request_release(&f->http);
+	memset(f, 0, sizeof(*f));
+	if (c->n_spare < SPARE_MAX) {
+		LIST_INSERT_HEAD(&c->spare, f, all);
+		c->n_spare++;
+	} else {
+		free(f);
+	}
+}
+
+static struct agent_gate *gate_of(struct caller *c, const struct call *call)
+{
+	return &c->gates[call->agent->index];
+}
+
+static void next_in_queue(struct caller *c, struct agent_gate *gate);
+
+/* Takes a flight off whatever it is on, and gives its call free. */
+static struct call *land(struct caller *c, struct flight *f)
+{
+	struct call *call = f->call;
+	struct agent_gate *gate = gate_of(c, call);
+
+	timers_cancel(&c->timers, &f->timer);
+	if (f->queued)
+		STAILQ_REMOVE(&gate->queue, f, flight, queue);
+	if (f->asking)
+		gate->asking--;
+	call->flight = NULL;
+	flight_free(c, f);
+	return call;
+}
+
+static void bring(struct caller *c, struct flight *f)
+{
+	struct agent_gate *gate = gate_of(c, f->call);
+	bool asking = f->asking;
+	struct call *call = land(c, f);
+
+	pool_bring(c->house->pool, call);
+	if (asking)
+		next_in_queue(c, gate);
+}
+
+/* ---- asking ---- */
+
+static enum answer_kind answer_kind(enum http_outcome outcome)
+{
+	static const enum answer_kind kinds[] = {
+		[HTTP_ANSWERED] = ANSWER_CAME,  [HTTP_UNREACHABLE] = ANSWER_UNREACHABLE,
+		[HTTP_TIMEOUT] = ANSWER_TIMEOUT, [HTTP_BROKEN] = ANSWER_BROKEN,
+		[HTTP_TOO_LARGE] = ANSWER_TOO_LARGE, [HTTP_BAD_REQUEST] = ANSWER_REFUSED,
+	};
+
+	return kinds[outcome];
+}
+
+static void on_done(struct http_request *r)
+{
+	struct flight *f = r->owner;
+	struct answer *a = &f->call->answer;
+
+	assert(f->call->flight == f);
+	*a = (struct answer){
+		.kind = answer_kind(r->outcome),
+		.status = r->status,
+		.retry_after_ms = r->retry_after_ms,
+		.took_us = r->took_us,
+	};
+	if (r->outcome == HTTP_ANSWERED)
+		a->body = strbuf_detach(&r->answer, &a->len);
+	snprintf(a->error, sizeof(a->error), "%s", r->error);
+	bring(f->caller, f);
+}
+
+/* The headers that every agent gets (agents.md §0). Each part was checked at the door to be fit for a header. */
+static void set_headers(struct flight *f)
+{
+	const struct call *call = f->call;
+	const struct run *run = call->run;
+	char id[UUID_TEXT_SIZE], parent[TRACE_PARENT_SIZE];
+	struct trace trace = run_trace(run, &call->id);
+	const char **h = f->http.headers;
+
+	uuid_to_text(&run->job.workflow_id, id);
+	trace_text(&trace, parent);
+	snprintf(f->header[0], HEADER_SIZE, "X-Idempotency-Key: %s", call->key);
+	snprintf(f->header[1], HEADER_SIZE, "X-Workflow-ID: %s", id);
+	snprintf(f->header[2], HEADER_SIZE, "traceparent: %s", parent);
+	*h++ = f->header[0];
+	*h++ = f->header[1];
+	*h++ = f->header[2];
+	if (run->job.tracestate) {
+		snprintf(f->header[3], HEADER_SIZE, "tracestate: %s", run->job.tracestate);
+		*h++ = f->header[3];
+	}
+	if (call->scenario)
+		*h++ = call->scenario;
+	if (call->errand.kind == ERRAND_SUBMIT)
+		*h++ = "Content-Type: application/json";
+	*h++ = "Accept: application/json";
+	*h = NULL;
+}
+
+static void ask(struct caller *c, struct flight *f)
+{
+	const struct call *call = f->call;
+	const struct agent_policy *agent = &c->house->policy.agent[call->agent->index];
+	bool submit = call->errand.kind == ERRAND_SUBMIT;
+
+	f->http.method = submit ? "POST" : "GET";
+	f->http.url = submit ? agent->url : call->poll_url;
+	f->http.body = submit ? call->request : NULL;
+	f->http.body_len = submit ? call->request_len : 0;
+	f->http.timeout_ms = submit ? agent->submit_timeout_ms : agent->get_timeout_ms;
+	f->http.body_max = ANSWER_MAX;
+	f->http.done = on_done;
+	f->http.owner = f;
+	set_headers(f);
+	f->asking = true;
+	gate_of(c, call)->asking++;
+	http_start(c->http, &f->http);
+}
+
+static bool gate_open(const struct caller *c, const struct call *call)
+{
+	int64_t max = c->house->settings->agent[call->agent->index].max_concurrent;
+
+	return max == 0 || c->gates[call->agent->index].asking < max;
+}
+
+static void ask_or_queue(struct caller *c, struct flight *f)
+{
+	if (gate_open(c, f->call)) {
+		ask(c, f);
+		return;
+	}
+	f->queued = true;
+	STAILQ_INSERT_TAIL(&gate_of(c, f->call)->queue, f, queue);
+}
+
+static void next_in_queue(struct caller *c, struct agent_gate *gate)
+{
+	struct flight *f = STAILQ_FIRST(&gate->queue);
+
+	if (!f || !gate_open(c, f->call))
+		return;
+	STAILQ_REMOVE_HEAD(&gate->queue, queue);
+	f->queued = false;
+	ask(c, f);
+}
+
+/* ---- the inbox ---- */
+
+static bool unconfigured(struct caller *c, struct call *call)
+{
+	if (*c->house->policy.agent[call->agent->index].url)
+		return false;
+	call->answer = (struct answer){.kind = ANSWER_REFUSED, .retry_after_ms = -1};
+	snprintf(call->answer.error, sizeof(call->answer.error),
+		 "no address is configured for it; see the URL variables in `cpoa worker --help`");
+	return true;
+}
+
+static void take(struct caller *c, struct call *call)
+{
+	struct flight *f;
+
+	if (!house_holds(c->house, call->run) || unconfigured(c, call)) {
+		pool_bring(c->house->pool, call);
+		return;
+	}
+	f = flight_new(c, call);
+	if (call->errand.delay_ms > 0)
+		timers_set(&c->timers, &f->timer, clock_mono_us() + call->errand.delay_ms * 1000);
+	else
+		ask_or_queue(c, f);
+}
+
+static void forget(struct caller *c, struct run *run)
+{
+	for (struct call *call = run->calls; call; call = call->next) {
+		struct flight *f = call->flight;
+
+		if (!f)
+			continue;
+		if (f->asking)
+			http_cancel(c->http, &f->http);
+		land(c, f);
+		run_unref(run);
+	}
+	run_unref(run);
+}
+
+static void recall(struct caller *c)
+{
+	struct flight *f, *next;
+
+	for (f = LIST_FIRST(&c->flights); f; f = next) {
+		next = LIST_NEXT(f, all);
+		if (house_holds(c->house, f->call->run))
+			continue;
+		if (f->asking)
+			http_cancel(c->http, &f->http);
+		pool_bring(c->house->pool, land(c, f));
+	}
+}
+
+/* Places that became free without an answer. */
+static void fill_places(struct caller *c)
+{
+	for (int i = 0; i < AGENT_COUNT; i++)
+		while (STAILQ_FIRST(&c->gates[i].queue) && gate_open(c, STAILQ_FIRST(&c->gates[i].queue)->call))
+			next_in_queue(c, &c->gates[i]);
+}
+
+static void take_mail(struct caller *c)
+{
+	struct mail_list calls = mailbox_take(&c->inbox), orders = mailbox_take(&c->orders);
+	struct mail *mail;
+
+	while ((mail = mail_shift(&calls)))
+		take(c, mail_of(mail, struct call, mail));
+	while ((mail = mail_shift(&orders))) {
+		struct order *order = mail_of(mail, struct order, mail);
+
+		forget(c, order->run);
+		free(order);
+		fill_places(c);
+	}
+	if (atomic_exchange(&c->recall, false)) {
+		recall(c);
+		fill_places(c);
+	}
+}
+
+static void fire_timers(struct caller *c)
+{
+	struct timer *timer;
+	int64_t now = clock_mono_us();
+
+	while ((timer = timers_pop_due(&c->timers, now)))
+		ask_or_queue(c, (struct flight *)(void *)((char *)timer - offsetof(struct flight, timer)));
+}
+
+static void *caller_thread(void *arg)
+{
+	struct caller *c = arg;
+
+	log_thread_name("caller");
+	house_enter_thread(c->house);
+	while (!atomic_load(&c->stop)) {
+		int64_t now = clock_mono_us();
+		int wait = timers_wait_ms(&c->timers, now, WAIT_MAX_MS), http_wait = http_wait_ms(c->http);
+
+		house_tick(c->house, THREAD_CALLER, now);
+		if (http_wait >= 0 && http_wait < wait)
+			wait = http_wait;
+		mailbox_wait(&c->inbox, http_fd(c->http), wait);
+		take_mail(c);
+		fire_timers(c);
+		http_work(c->http);
+	}
+	take_mail(c);
+	recall(c);
+	return NULL;
+}
+
+/* ---- the interface ---- */
+
+struct caller *caller_start(struct house *house, struct err *e)
+{
+	struct caller *c = xcalloc(1, sizeof(*c));
+	struct http_options o = {.user_agent = "cpoa/" CPOA_VERSION, .max_connections = 1024};
+	int errnum;
+
+	c->house = house;
+	LIST_INIT(&c->flights);
+	LIST_INIT(&c->spare);
+	for (int i = 0; i < AGENT_COUNT; i++)
+		STAILQ_INIT(&c->gates[i].queue);
+	timers_init(&c->timers);
+	if (!mailbox_init(&c->inbox, e) || !mailbox_init(&c->orders, e) || !(c->http = http_new(&o, e)))
+		return NULL;
+	errnum = pthread_create(&c->thread, NULL, caller_thread, c);
+	if (errnum) {
+		err_errno(e, ERR_USAGE, errnum, "cannot start the caller's thread");
+		return NULL;
+	}
+	return c;
+}
+
+void caller_stop(struct caller *c)
+{
+	atomic_store(&c->stop, true);
+	mailbox_poke(&c->inbox);
+	pthread_join(c->thread, NULL);
+}
+
+void caller_free(struct caller *c)
+{
+	struct flight *f;
+
+	if (!c)
+		return;
+	http_free(c->http);
+	while ((f = LIST_FIRST(&c->spare))) {
+		LIST_REMOVE(f, all);
+		free(f);
+	}
+	timers_release(&c->timers);
+	mailbox_destroy(&c->inbox);
+	mailbox_destroy(&c->orders);
+	free(c);
+}
+
+void caller_send(struct caller *c, struct call *call)
+{
+	mailbox_post(&c->inbox, &call->mail);
+}
+
+void caller_forget(struct caller *c, struct run *run)
+{
+	struct order *order = xcalloc(1, sizeof(*order));
+
+	order->run = run;
+	mailbox_post(&c->orders, &order->mail);
+	mailbox_poke(&c->inbox);
+}
+
+void caller_recall(struct caller *c)
+{
+	atomic_store(&c->recall, true);
+	mailbox_poke(&c->inbox);
+}

@@ -1,0 +1,430 @@
+/* ledger: the thread, the session and the commits. What is claimed from dead workers: rescue.c. */
+#include "engine/ledger.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cpoa/clock.h"
+#include "cpoa/json.h"
+#include "cpoa/log.h"
+
+#include "engine/aftermath.h"
+#include "engine/caller.h"
+#include "engine/intake.h"
+#include "engine/ledger_parts.h"
+#include "engine/outbox.h"
+#include "engine/stats.h"
+
+enum { RETRY_PAUSE_MS = 100, IDLE_MAX_MS = 1000 };
+
+/* ---- the session ---- */
+
+static void take_lease_name(const struct ledger *l, char sql[512], int64_t lease)
+{
+	snprintf(sql, 512,
+		 "SELECT pg_advisory_lock(%d, %lld); INSERT INTO leases (lease_id, worker, version) VALUES (%lld, '%s', '%s')",
+		 LEASE_CLASS, (long long)lease, (long long)lease, l->house->worker_name, CPOA_VERSION);
+}
+
+static bool check_schema(struct db *db, struct err *e)
+{
+	AUTO(db_result_free_ptr) struct db_result *r = NULL;
+	int version;
+
+	r = db_query(db, "SELECT coalesce(max(version), 0) FROM schema_migrations", 0, NULL, e);
+	if (!r)
+		return err_wrap(e, "the schema is missing; run `cpoa migrate`");
+	version = (int)strtol(db_text(r, 0, 0), NULL, 10);
+	if (version < sql_schema_version)
+		return err_set(e, ERR_USAGE, "the schema is at version %d and this program needs %d; run `cpoa migrate`", version,
+			       sql_schema_version);
+	return true;
+}
+
+/* The number first, its lock next, its row last: whoever sees the row and gets the lock knows that its holder is gone. */
+static bool take_lease(struct ledger *l, struct err *e)
+{
+	AUTO(db_result_free_ptr) struct db_result *r = NULL;
+	char sql[512];
+
+	r = db_query(l->db, "SELECT nextval('leases_lease_id_seq')", 0, NULL, e);
+	if (!r)
+		return false;
+	l->lease = strtoll(db_text(r, 0, 0), NULL, 10);
+	take_lease_name(l, sql, l->lease);
+	return db_script(l->db, sql, e);
+}
+
+static bool open_session(struct ledger *l, struct err *e)
+{
+	struct db_options o = settings_db(l->house->settings);
+
+	o.lost_after_ms = l->house->settings->lease_us / 1000;
+	l->db = db_open(&o, e);
+	if (!l->db)
+		return false;
+	if (!check_schema(l->db, e))
+		return false;
+	atomic_store(&l->house->schema_ok, true);
+	return take_lease(l, e) && db_script(l->db, sql_session, e) && db_prepare(l->db, sql_table, SQL_COUNT, e);
+}
+
+void ledger_session_lost(struct ledger *l, const struct err *e)
+{
+	if (atomic_exchange(&l->house->lease, 0))
+		log_warn("PostgreSQL session lost", log_err(e), log_int("cpoa.lease", l->lease), LOG_END);
+	metric_set(&m_db_connected, 0, 0, 0);
+	db_close(l->db);
+	l->db = NULL;
+	l->lease = 0;
+	intake_poke(l->house->intake);
+	caller_recall(l->house->caller);
+}
+
+static void try_session(struct ledger *l)
+{
+	struct err e = {0};
+
+	if (open_session(l, &e)) {
+		backoff_reset(&l->backoff);
+		atomic_store(&l->house->lease, l->lease);
+		metric_set(&m_db_connected, 0, 0, 1);
+		log_info("lease taken", log_int("cpoa.lease", l->lease), LOG_END);
+		l->rescue_at_us = 0;
+		intake_poke(l->house->intake);
+		return;
+	}
+	db_close(l->db);
+	l->db = NULL;
+	l->retry_at_us = clock_mono_us() + backoff_next_ms(&l->backoff) * 1000;
+	log_warn("no PostgreSQL session", log_err(&e), LOG_END);
+}
+
+/* ---- commits ---- */
+
+bool ledger_run_batch(struct ledger *l, struct err *e)
+{
+	batch_close(&l->batch);
+	for (;;) {
+		if (db_batch_run(l->db, &l->batch.db, e)) {
+			metric_add(&m_ledger_commits, 0, 0, 1);
+			return true;
+		}
+		if (e->class != ERR_RETRY)
+			return false;
+		/* The server is in trouble as a whole (disk, memory, read-only) or chose us as a deadlock's victim. */
+		log_warn("PostgreSQL cannot commit now", log_err(e), log_str("error.code", e->code), LOG_END);
+		house_tick(l->house, THREAD_LEDGER, clock_mono_us());
+		if (atomic_load(&l->stop))
+			return err_set(e, ERR_LOST, "stopped while PostgreSQL could not commit");
+		mailbox_wait(&l->pause, -1, RETRY_PAUSE_MS);
+	}
+}
+
+/* Whether a run's id is among the rows that the statement returned; they come in the runs' order, so it is the next one. */
+static bool find_admitted(const struct db_result *r, struct run *run, int *next)
+{
+	int rows = r ? db_rows(r) : 0;
+
+	for (int i = 0; i < rows; i++) {
+		int row = (*next + i) % rows;
+		struct uuid id = db_uuid(r, row, 0);
+
+		if (!uuid_equal(&id, &run->job.workflow_id))
+			continue;
+		run->unknown_user = !uuid_is_zero(&run->job.user_id) && db_int(r, row, 1);
+		*next = row + 1;
+		return true;
+	}
+	return false;
+}
+
+static void mark_admitted(struct ledger *l)
+{
+	const struct db_result *r = batch_result(&l->batch, SQL_ADMIT);
+	int next = 0;
+
+	for (int i = 0; i < l->batch.n; i++) {
+		struct run *run = l->batch.runs[i];
+
+		if (run->verdict == JOB_GOOD && !run->admitted)
+			run->duplicate = !find_admitted(r, run, &next);
+	}
+}
+
+static void batch_succeeded(struct ledger *l)
+{
+	struct run *runs[BATCH_RUNS_MAX];
+	int n = l->batch.n;
+
+	mark_admitted(l);
+	memcpy(runs, l->batch.runs, sizeof(runs[0]) * (size_t)n);
+	metric_observe_count(&m_ledger_batch, 0, 0, n);
+	for (int i = 0; i < n; i++) {
+		if (runs[i]->duplicate)
+			mail_append(&l->duplicates, &runs[i]->mail);
+		else
+			aftermath_committed(l->house, runs[i]);
+	}
+}
+
+static void lose_batch(struct ledger *l)
+{
+	for (int i = 0; i < l->batch.n; i++)
+		aftermath_lost(l->house, l->batch.runs[i]);
+}
+
+/* A batch was refused: each change alone, so that only the bad one fails. */
+static void commit_singly(struct ledger *l)
+{
+	struct run *runs[BATCH_RUNS_MAX];
+	int n = l->batch.n;
+	struct err e = {0};
+
+	memcpy(runs, l->batch.runs, sizeof(runs[0]) * (size_t)n);
+	for (int i = 0; i < n; i++) {
+		if (!l->db) {
+			aftermath_lost(l->house, runs[i]);
+			continue;
+		}
+		batch_begin(&l->batch, l->lease);
+		if (!batch_add(&l->batch, runs[i]))
+			BUG("an empty batch refused a run");
+		if (ledger_run_batch(l, &e)) {
+			batch_succeeded(l);
+		} else if (e.class == ERR_LOST) {
+			ledger_session_lost(l, &e);
+			aftermath_lost(l->house, runs[i]);
+		} else {
+			aftermath_refused(l->house, runs[i], e.text);
+		}
+	}
+}
+
+/* Moves runs into the batch; those that must wait for the next one stay on the list. */
+static void fill(struct ledger *l)
+{
+	struct mail_list later = {0};
+	struct mail *mail;
+
+	while ((mail = mail_shift(&l->waiting))) {
+		struct run *run = mail_of(mail, struct run, mail);
+
+		if (run->lease != l->lease)
+			aftermath_lost(l->house, run);
+		else if (!batch_add(&l->batch, run))
+			mail_append(&later, mail);
+		if (l->batch.n == BATCH_RUNS_MAX)
+			break;
+	}
+	mail_join(&later, &l->waiting);
+	l->waiting = later;
+}
+
+static void fill_strikes(struct ledger *l)
+{
+	for (struct mail *mail = l->strikes.head; mail; mail = mail->next)
+		batch_strike(&l->batch, mail_of(mail, struct event, mail));
+}
+
+static void drop_events(struct mail_list *events)
+{
+	struct mail *mail;
+
+	while ((mail = mail_shift(events)))
+		event_free(mail_of(mail, struct event, mail));
+}
+
+/* One transaction of what waits. */
+static void commit(struct ledger *l)
+{
+	struct err e = {0};
+
+	batch_begin(&l->batch, l->lease);
+	fill(l);
+	fill_strikes(l);
+	if (l->batch.n == 0 && !l->strikes.head)
+		return;
+	if (ledger_run_batch(l, &e)) {
+		batch_succeeded(l);
+	} else if (e.class == ERR_LOST) {
+		ledger_session_lost(l, &e);
+		lose_batch(l);
+	} else {
+		log_warn("a batch was refused; trying its changes one by one", log_err(&e), log_str("error.code", e.code),
+			 LOG_END);
+		/* A strike is only ids and cannot have been it; it is repeated, for the transaction is gone. */
+		commit_singly(l);
+		return;
+	}
+	drop_events(&l->strikes);
+}
+
+/* ---- the thread ---- */
+
+static void collect(struct ledger *l)
+{
+	struct mail_list runs = mailbox_take(&l->inbox), strikes = mailbox_take(&l->strike_box);
+
+	mail_join(&l->waiting, &runs);
+	mail_join(&l->strikes, &strikes);
+}
+
+/* Without a session everything is void. */
+static void drop_all(struct ledger *l)
+{
+	struct mail *mail;
+
+	while ((mail = mail_shift(&l->waiting)))
+		aftermath_lost(l->house, mail_of(mail, struct run, mail));
+	while ((mail = mail_shift(&l->duplicates)))
+		aftermath_lost(l->house, mail_of(mail, struct run, mail));
+	drop_events(&l->strikes);
+}
+
+static void on_notify(void *ctx, const char *channel, const char *payload)
+{
+	(void)ctx;
+	(void)channel;
+	(void)payload;
+}
+
+static void wait_for_work(struct ledger *l)
+{
+	int64_t now = clock_mono_us(), until = l->db ? l->rescue_at_us : l->retry_at_us;
+	int64_t wait_ms = (until - now) / 1000 + 1;
+	struct err e = {0};
+
+	if (l->waiting.head || l->strikes.head || l->duplicates.head)
+		wait_ms = 0;
+	if (wait_ms > IDLE_MAX_MS)
+		wait_ms = IDLE_MAX_MS;
+	/* Readable without being asked: the server says goodbye, or a notification has come. */
+	if (mailbox_wait(&l->inbox, l->db ? db_fd(l->db) : -1, wait_ms < 0 ? 0 : (int)wait_ms) &&
+	    !db_notified(l->db, on_notify, l, &e))
+		ledger_session_lost(l, &e);
+}
+
+static void give_back(struct ledger *l)
+{
+	struct err e = {0};
+	char sql[128];
+
+	if (!l->db)
+		return;
+	batch_begin(&l->batch, l->lease);
+	l->batch.step[SQL_RELEASE] = db_batch_add(&l->batch.db, &sql_table[SQL_RELEASE], l->batch.columns[SQL_RELEASE]);
+	l->batch.step[SQL_RELEASE_EVENTS] =
+		db_batch_add(&l->batch.db, &sql_table[SQL_RELEASE_EVENTS], l->batch.columns[SQL_RELEASE_EVENTS]);
+	snprintf(sql, sizeof(sql), "DELETE FROM leases WHERE lease_id = %lld", (long long)l->lease);
+	if (!db_batch_run(l->db, &l->batch.db, &e) || !db_script(l->db, sql, &e))
+		log_warn("claims could not be given back; they end with the session", log_err(&e), LOG_END);
+	atomic_store(&l->house->lease, 0);
+}
+
+static void *ledger_thread(void *arg)
+{
+	struct ledger *l = arg;
+
+	log_thread_name("ledger");
+	house_enter_thread(l->house);
+	while (!atomic_load(&l->stop)) {
+		int64_t now = clock_mono_us();
+
+		house_tick(l->house, THREAD_LEDGER, now);
+		if (!l->db && now >= l->retry_at_us)
+			try_session(l);
+		wait_for_work(l);
+		collect(l);
+		if (!l->db) {
+			drop_all(l);
+			continue;
+		}
+		commit(l);
+		if (l->db && l->duplicates.head)
+			rescue_duplicates(l);
+		if (l->db && clock_mono_us() >= l->rescue_at_us)
+			rescue_orphans(l);
+	}
+	collect(l);
+	while (l->db && (l->waiting.head || l->strikes.head)) {
+		commit(l);
+		collect(l);
+	}
+	drop_all(l);
+	give_back(l);
+	return NULL;
+}
+
+/* ---- the interface ---- */
+
+struct ledger *ledger_start(struct house *house, struct err *e)
+{
+	struct ledger *l = xcalloc(1, sizeof(*l));
+	int errnum;
+
+	l->house = house;
+	batch_init(&l->batch);
+	backoff_init(&l->backoff, 50, 2000);
+	rng_seed(&l->rng, 0);
+	if (!mailbox_init(&l->inbox, e) || !mailbox_init(&l->strike_box, e) || !mailbox_init(&l->pause, e))
+		return NULL;
+	errnum = pthread_create(&l->thread, NULL, ledger_thread, l);
+	if (errnum) {
+		err_errno(e, ERR_USAGE, errnum, "cannot start the ledger's thread");
+		return NULL;
+	}
+	return l;
+}
+
+void ledger_stop(struct ledger *l)
+{
+	atomic_store(&l->stop, true);
+	mailbox_poke(&l->inbox);
+	pthread_join(l->thread, NULL);
+}
+
+void ledger_free(struct ledger *l)
+{
+	struct mail_list left;
+	struct mail *mail;
+
+	if (!l)
+		return;
+	left = mailbox_take(&l->inbox);
+	while ((mail = mail_shift(&left)))
+		aftermath_lost(l->house, mail_of(mail, struct run, mail));
+	left = mailbox_take(&l->strike_box);
+	drop_events(&left);
+	mailbox_destroy(&l->inbox);
+	mailbox_destroy(&l->strike_box);
+	mailbox_destroy(&l->pause);
+	batch_release(&l->batch);
+	db_close(l->db);
+	free(l);
+}
+
+void ledger_commit(struct ledger *l, struct run *run)
+{
+	run->place = RUN_COMMITTING;
+	mailbox_post(&l->inbox, &run->mail);
+}
+
+void ledger_strike(struct ledger *l, struct mail_list *events)
+{
+	mailbox_post_list(&l->strike_box, events);
+	mailbox_poke(&l->inbox);
+}
+
+size_t ledger_backlog(struct ledger *l)
+{
+	size_t n;
+
+	pthread_mutex_lock(&l->inbox.lock);
+	n = l->inbox.n;
+	pthread_mutex_unlock(&l->inbox.lock);
+	return n;
+}

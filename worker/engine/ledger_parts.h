@@ -1,0 +1,45 @@
+/* ledger_parts: what ledger.c and rescue.c share. The ledger's thread alone. */
+#ifndef ENGINE_LEDGER_PARTS_H
+#define ENGINE_LEDGER_PARTS_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "cpoa/backoff.h"
+#include "cpoa/db.h"
+
+#include "engine/ledger.h"
+#include "engine/ledger_batch.h"
+
+struct ledger {
+	struct house *house;
+	pthread_t thread;
+	struct mailbox inbox;      /* struct run */
+	struct mailbox strike_box; /* struct event; posting pokes the inbox */
+	struct mailbox pause;      /* never gets mail: to wait on */
+	atomic_bool stop;
+
+	struct db *db;             /* NULL: no session */
+	int64_t lease;
+	struct ledger_batch batch;
+	struct mail_list waiting;    /* struct run: for the next transaction */
+	struct mail_list duplicates; /* struct run: their jobs were there already */
+	struct mail_list strikes;    /* struct event */
+	struct backoff backoff;
+	struct rng rng;
+	int64_t retry_at_us, rescue_at_us; /* monotonic */
+};
+
+/* Closes the batch and runs it, waiting out what may pass. False: ERR_LOST or ERR_REJECT. */
+MUST_CHECK bool ledger_run_batch(struct ledger *l, struct err *e);
+
+/* The session is gone; everything held under its lease is void. */
+void ledger_session_lost(struct ledger *l, const struct err *e);
+
+/* Settles the jobs on l->duplicates: acks them, tells their end again, or finds that they are in conflict. */
+void rescue_duplicates(struct ledger *l);
+
+/* Claims what dead workers have left behind, as far as there is room, and sets the next time to look. */
+void rescue_orphans(struct ledger *l);
+
+#endif

@@ -1,0 +1,106 @@
+/* lifecycle: starting, draining, stopping. */
+#include "engine/lifecycle.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cpoa/backoff.h"
+#include "cpoa/clock.h"
+#include "cpoa/http.h"
+#include "cpoa/log.h"
+
+#include "engine/caller.h"
+#include "engine/intake.h"
+#include "engine/ledger.h"
+#include "engine/outbox.h"
+#include "engine/pool.h"
+#include "engine/stats.h"
+
+enum { CLEAR_MS = 5000, FLUSH_MS = 5000, LOOK_MS = 5 };
+
+static void name_worker(struct house *house)
+{
+	char host[64];
+
+	if (gethostname(host, sizeof(host)) != 0)
+		snprintf(host, sizeof(host), "unknown");
+	host[sizeof(host) - 1] = '\0';
+	/* It goes into a statement: what a host name may hold (RFC 1123), and nothing else. */
+	for (char *p = host; *p; p++)
+		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-", *p))
+			*p = '-';
+	snprintf(house->worker_name, sizeof(house->worker_name), "%s:%ld", host, (long)getpid());
+}
+
+bool house_start(struct house *house, const struct settings *settings, struct err *e)
+{
+	int64_t now = clock_mono_us();
+	bool started;
+
+	memset(house, 0, sizeof(*house));
+	house->settings = settings;
+	settings_policy(settings, &house->policy);
+	name_worker(house);
+	for (int i = 0; i < THREAD_COUNT; i++)
+		atomic_store(&house->tick_us[i], now);
+	stats_setup(house);
+	pthread_mutex_init(&house->gate, NULL);
+	pthread_mutex_lock(&house->gate);
+	started = http_global_init(e) && (house->caller = caller_start(house, e)) &&
+		  (house->outbox = outbox_start(house, e)) && (house->intake = intake_start(house, e)) &&
+		  (house->pool = pool_start(house, (int)settings->threads, e)) && (house->ledger = ledger_start(house, e));
+	pthread_mutex_unlock(&house->gate);
+	if (!started)
+		house_stop(house);
+	return started;
+}
+
+void house_drain(struct house *house)
+{
+	atomic_store(&house->draining, true);
+	intake_poke(house->intake);
+}
+
+bool house_empty(const struct house *house)
+{
+	return atomic_load(&house->inflight) == 0;
+}
+
+/* Every run is void from now on, and each part gives up what it holds of them. */
+static void clear(struct house *house)
+{
+	int64_t until = clock_mono_us() + (int64_t)CLEAR_MS * 1000;
+
+	atomic_store(&house->stopping, true);
+	while (!house_empty(house) && clock_mono_us() < until) {
+		caller_recall(house->caller);
+		usleep(LOOK_MS * 1000);
+	}
+	if (!house_empty(house))
+		log_warn("workflows are still held; their claims end with the session",
+			 log_int("cpoa.inflight", atomic_load(&house->inflight)), LOG_END);
+}
+
+void house_stop(struct house *house)
+{
+	if (house->ledger && house->caller)
+		clear(house);
+	if (house->intake)
+		intake_stop(house->intake);
+	if (house->caller)
+		caller_stop(house->caller);
+	if (house->pool)
+		pool_stop(house->pool);
+	if (house->outbox)
+		outbox_stop(house->outbox, FLUSH_MS);
+	if (house->ledger)
+		ledger_stop(house->ledger);
+	ledger_free(house->ledger);
+	outbox_free(house->outbox);
+	pool_free(house->pool);
+	caller_free(house->caller);
+	intake_free(house->intake);
+	pthread_mutex_destroy(&house->gate);
+	stats_release();
+}

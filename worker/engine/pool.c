@@ -1,0 +1,156 @@
+/* pool: a queue of runs, a lock, and threads that wait for either work or the end. */
+#include "engine/pool.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cpoa/log.h"
+
+#include "engine/work.h"
+
+struct pool {
+	struct house *house;
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	struct mail_list ready; /* struct run */
+	bool stop;
+	int n_threads;
+	pthread_t threads[];
+};
+
+/* Under the lock. */
+static void make_ready(struct pool *pool, struct run *run)
+{
+	run->place = RUN_READY;
+	mail_append(&pool->ready, &run->mail);
+	pthread_cond_signal(&pool->wake);
+}
+
+/* Under the lock. Waits for a run; NULL: the end. */
+static struct run *next_run(struct pool *pool, struct mail_list *brought)
+{
+	struct mail *mail;
+	struct run *run;
+
+	while (!(mail = mail_shift(&pool->ready))) {
+		if (pool->stop)
+			return NULL;
+		pthread_cond_wait(&pool->wake, &pool->lock);
+	}
+	run = mail_of(mail, struct run, mail);
+	run->place = RUN_IN_HAND;
+	*brought = run->inbox;
+	run->inbox = (struct mail_list){0};
+	return run;
+}
+
+static void *pool_thread(void *arg)
+{
+	struct pool *pool = arg;
+	struct mail_list brought;
+	struct run *run;
+	struct rng rng;
+
+	log_thread_name("pool");
+	house_enter_thread(pool->house);
+	rng_seed(&rng, 0);
+	for (;;) {
+		pthread_mutex_lock(&pool->lock);
+		run = next_run(pool, &brought);
+		pthread_mutex_unlock(&pool->lock);
+		if (!run)
+			return NULL;
+		work_on(pool->house, run, brought, &rng);
+	}
+}
+
+struct pool *pool_start(struct house *house, int threads, struct err *e)
+{
+	struct pool *pool = xcalloc(1, sizeof(*pool) + (size_t)threads * sizeof(pthread_t));
+
+	pool->house = house;
+	pthread_mutex_init(&pool->lock, NULL);
+	pthread_cond_init(&pool->wake, NULL);
+	for (; pool->n_threads < threads; pool->n_threads++) {
+		int errnum = pthread_create(&pool->threads[pool->n_threads], NULL, pool_thread, pool);
+
+		if (errnum) {
+			pool_stop(pool);
+			pool_free(pool);
+			err_errno(e, ERR_USAGE, errnum, "cannot start a pool thread");
+			return NULL;
+		}
+	}
+	return pool;
+}
+
+void pool_stop(struct pool *pool)
+{
+	pthread_mutex_lock(&pool->lock);
+	pool->stop = true;
+	pthread_cond_broadcast(&pool->wake);
+	pthread_mutex_unlock(&pool->lock);
+	for (int i = 0; i < pool->n_threads; i++)
+		pthread_join(pool->threads[i], NULL);
+	pool->n_threads = 0;
+}
+
+void pool_free(struct pool *pool)
+{
+	if (!pool)
+		return;
+	pthread_mutex_destroy(&pool->lock);
+	pthread_cond_destroy(&pool->wake);
+	free(pool);
+}
+
+void pool_put(struct pool *pool, struct run *run)
+{
+	pthread_mutex_lock(&pool->lock);
+	make_ready(pool, run);
+	pthread_mutex_unlock(&pool->lock);
+}
+
+void pool_bring(struct pool *pool, struct call *call)
+{
+	struct run *run = call->run;
+	bool over;
+
+	pthread_mutex_lock(&pool->lock);
+	over = run->place == RUN_OVER;
+	if (!over) {
+		mail_append(&run->inbox, &call->mail);
+		if (run->place == RUN_AT_REST)
+			make_ready(pool, run);
+	}
+	pthread_mutex_unlock(&pool->lock);
+	if (over)
+		run_unref(run);
+}
+
+void pool_rest(struct pool *pool, struct run *run)
+{
+	pthread_mutex_lock(&pool->lock);
+	if (run->inbox.head)
+		make_ready(pool, run);
+	else
+		run->place = RUN_AT_REST;
+	pthread_mutex_unlock(&pool->lock);
+}
+
+void pool_over(struct pool *pool, struct run *run)
+{
+	struct mail_list inbox;
+
+	pthread_mutex_lock(&pool->lock);
+	assert(run->place != RUN_OVER);
+	run->place = RUN_OVER;
+	inbox = run->inbox;
+	run->inbox = (struct mail_list){0};
+	pthread_mutex_unlock(&pool->lock);
+	while (mail_shift(&inbox))
+		if (run_unref(run))
+			BUG("a call held the last reference to its run");
+}

@@ -1,0 +1,355 @@
+/* rescue: what the ledger reads. Workflows and events of dead workers, and jobs that were there already. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cpoa/clock.h"
+#include "cpoa/log.h"
+
+#include "engine/aftermath.h"
+#include "engine/ledger_parts.h"
+#include "engine/outbox.h"
+#include "engine/pool.h"
+#include "engine/stats.h"
+
+enum { CLAIM_MAX = 256, EVENTS_MAX = 500, DEAD_MAX = 64 };
+
+/* ---- one statement after another ---- */
+
+static void begin(struct ledger *l)
+{
+	batch_begin(&l->batch, l->lease);
+}
+
+static void add(struct ledger *l, enum sql_id id)
+{
+	l->batch.step[id] = db_batch_add(&l->batch.db, &sql_table[id], l->batch.columns[id]);
+}
+
+/* False: the session is gone, or (a bug of ours) a statement was refused; both are told and the round is over. */
+static bool go(struct ledger *l)
+{
+	struct err e = {0};
+
+	if (db_batch_run(l->db, &l->batch.db, &e))
+		return true;
+	if (e.class == ERR_LOST)
+		ledger_session_lost(l, &e);
+	else
+		log_error("PostgreSQL refused a statement of the rescue", log_err(&e), log_str("error.code", e.code), LOG_END);
+	return false;
+}
+
+/* ---- events ---- */
+
+/* Columns: event_id, workflow_id, event_type ("TYPE.KIND"), reply_to, correlation_id, body. */
+static struct event *event_from_row(struct ledger *l, const struct db_result *r, int row)
+{
+	const char *type = db_text(r, row, 2), *dot = strrchr(type, '.');
+	struct event *event;
+	int i = 0;
+
+	while (i < WORKFLOW_COUNT && (!dot || strncmp(workflow_types[i], type, (size_t)(dot - type)) != 0 ||
+				      strlen(workflow_types[i]) != (size_t)(dot - type)))
+		i++;
+	if (i == WORKFLOW_COUNT || db_is_null(r, row, 5))
+		return NULL;
+	event = xcalloc(1, sizeof(*event));
+	if (!event_kind_from_name(dot + 1, &event->kind)) {
+		free(event);
+		return NULL;
+	}
+	event->id = db_uuid(r, row, 0);
+	event->workflow_id = db_uuid(r, row, 1);
+	event->type = workflow_types[i];
+	event->reply_to = db_is_null(r, row, 3) ? NULL : xstrdup(db_text(r, row, 3));
+	event->correlation_id = db_is_null(r, row, 4) ? NULL : xstrdup(db_text(r, row, 4));
+	event->body = xstrndup(db_text(r, row, 5), db_length(r, row, 5));
+	event->len = db_length(r, row, 5);
+	event->stored = true;
+	event->lease = l->lease;
+	return event;
+}
+
+static void publish_rows(struct ledger *l, const struct db_result *r)
+{
+	struct mail_list events = {0};
+
+	for (int i = 0; r && i < db_rows(r); i++) {
+		struct event *event = event_from_row(l, r, i);
+
+		if (event)
+			mail_append(&events, &event->mail);
+		else
+			log_error("an event in the outbox cannot be read", log_str("event.type", db_text(r, i, 2)), LOG_END);
+	}
+	if (events.head)
+		outbox_publish(l->house->outbox, &events);
+}
+
+/* ---- jobs that were there already ---- */
+
+static void conflict(struct run *run, const char *why)
+{
+	run->verdict = JOB_IDEMPOTENCY_CONFLICT;
+	run->verdict_text = xstrdup(why);
+}
+
+/* Columns: workflow_id and digest of the job with this key, whether it has ended, whether our own id is taken. */
+static bool judge(struct ledger *l, struct run *run, const struct db_result *r, int row, bool *tell)
+{
+	bool same_key = !db_is_null(r, row, 0);
+
+	*tell = false;
+	if (same_key && db_length(r, row, 1) == DIGEST_SIZE && memcmp(db_text(r, row, 1), run->job.digest, DIGEST_SIZE) == 0) {
+		*tell = db_int(r, row, 2) != 0;
+		return true;
+	}
+	if (same_key)
+		conflict(run, "an earlier job of this type has the same idempotency key and another body; give a new job a new key");
+	else if (db_int(r, row, 3))
+		conflict(run, "the X-Workflow-ID is another workflow's; give each job an id of its own");
+	else
+		run->duplicate = false; /* what it collided with is gone again: it is admitted like any other */
+	mail_append(&l->waiting, &run->mail);
+	return false;
+}
+
+static bool find_duplicates(struct ledger *l)
+{
+	struct db_column *c = l->batch.columns[SQL_FIND_DUPLICATES];
+
+	begin(l);
+	for (struct mail *mail = l->duplicates.head; mail; mail = mail->next) {
+		const struct job *job = &mail_of(mail, struct run, mail)->job;
+
+		db_put_text(&c[1], job->workflow->type);
+		db_put_text(&c[2], job->key);
+		db_put_uuid(&c[3], &job->workflow_id);
+	}
+	add(l, SQL_FIND_DUPLICATES);
+	return go(l);
+}
+
+void rescue_duplicates(struct ledger *l)
+{
+	struct mail_list known = {0}, list;
+	struct db_column *c = l->batch.columns[SQL_TELL_AGAIN];
+	struct db_batch found;
+	struct mail *mail;
+	bool tell;
+	int row = 0;
+
+	if (!find_duplicates(l))
+		return;
+	/* The answer is read while the next statement is put together. */
+	found = l->batch.db;
+	db_batch_init(&l->batch.db);
+	begin(l);
+	list = l->duplicates;
+	l->duplicates = (struct mail_list){0};
+	while ((mail = mail_shift(&list))) {
+		struct run *run = mail_of(mail, struct run, mail);
+		struct uuid id = db_uuid(found.step[0].result, row, 0);
+
+		if (judge(l, run, found.step[0].result, row++, &tell)) {
+			mail_append(&known, mail);
+			if (tell) {
+				db_put_uuid(&c[1], &id);
+				db_put_text(&c[2], run->job.reply_to);
+				db_put_text(&c[3], run->job.correlation_id);
+			}
+		}
+	}
+	db_batch_clear(&found);
+	if (c[1].n) {
+		db_put_time(&c[4], clock_wall_us());
+		add(l, SQL_TELL_AGAIN);
+		if (!go(l)) {
+			while ((mail = mail_shift(&known)))
+				aftermath_lost(l->house, mail_of(mail, struct run, mail));
+			return;
+		}
+		publish_rows(l, batch_result(&l->batch, SQL_TELL_AGAIN));
+	}
+	while ((mail = mail_shift(&known)))
+		aftermath_duplicate(l->house, mail_of(mail, struct run, mail));
+}
+
+/* ---- orphans ---- */
+
+static const char *text_or_null(struct run *run, const struct db_result *r, int row, int col)
+{
+	return db_is_null(r, row, col) ? NULL : arena_strdup(&run->arena, db_text(r, row, col));
+}
+
+/* Columns as SQL_CLAIM returns them. */
+static struct run *run_from_row(struct ledger *l, const struct db_result *r, int row)
+{
+	struct run *run = run_new(&l->house->policy);
+	struct job *job = &run->job;
+	char *text = xstrndup(db_text(r, row, 2), db_length(r, row, 2));
+
+	arena_own(&run->arena, text, free);
+	job->workflow = workflow_by_type(db_text(r, row, 1));
+	job->workflow_id = db_uuid(r, row, 0);
+	job->text = text;
+	job->text_len = db_length(r, row, 2);
+	if (!db_is_null(r, row, 3))
+		job->user_id = db_uuid(r, row, 3);
+	job->key = text_or_null(run, r, row, 4);
+	job->reply_to = text_or_null(run, r, row, 6);
+	job->correlation_id = text_or_null(run, r, row, 7);
+	job->traced = trace_parse(&job->parent, db_is_null(r, row, 8) ? NULL : db_text(r, row, 8));
+	job->tracestate = text_or_null(run, r, row, 9);
+	run->started_us = db_time(r, row, 5);
+	run->claims = (int)db_int(r, row, 10);
+	run->sequence_base = (unsigned)db_int(r, row, 11);
+	run->lease = l->lease;
+	run->admitted = run->taken_over = true;
+	return run;
+}
+
+/* Columns as SQL_LOAD_CALLS returns them. */
+static bool call_from_row(struct run *run, const struct db_result *r, int row)
+{
+	const struct agent *agent = agent_by_name(db_text(r, row, 2));
+	struct call *call = run_restore_call(run, agent, db_text(r, row, 4));
+
+	if (!call)
+		return false;
+	call->id = db_uuid(r, row, 1);
+	call->agent_name = arena_strdup(&run->arena, db_text(r, row, 2));
+	call->order = (int)db_int(r, row, 3);
+	call->retries = (unsigned)db_int(r, row, 7);
+	call->planned_us = db_time(r, row, 8);
+	call->landed_us = db_time(r, row, 9);
+	call->stage = text_or_null(run, r, row, 11);
+	if (!db_is_null(r, row, 10))
+		return call_reply_read(call, db_text(r, row, 10), db_length(r, row, 10));
+	if (!agent)
+		call->state = CALL_LANDED;
+	else if (!db_is_null(r, row, 5) && !db_is_null(r, row, 6)) {
+		call->state = CALL_ACCEPTED;
+		call->external_id = xstrdup(db_text(r, row, 5));
+		call->status_url = xstrdup(db_text(r, row, 6));
+	}
+	return true;
+}
+
+static struct run *find_run(struct run **runs, int n, const struct uuid *id)
+{
+	for (int i = 0; i < n; i++)
+		if (uuid_equal(&runs[i]->job.workflow_id, id))
+			return runs[i];
+	return NULL;
+}
+
+static bool load_calls(struct ledger *l, struct run **runs, int n)
+{
+	const struct db_result *r;
+
+	begin(l);
+	for (int i = 0; i < n; i++)
+		db_put_uuid(batch_column(&l->batch, SQL_LOAD_CALLS, 1), &runs[i]->job.workflow_id);
+	add(l, SQL_LOAD_CALLS);
+	if (!go(l))
+		return false;
+	r = batch_result(&l->batch, SQL_LOAD_CALLS);
+	for (int row = 0; row < db_rows(r); row++) {
+		struct uuid id = db_uuid(r, row, 0);
+		struct run *run = find_run(runs, n, &id);
+
+		if (!run || !call_from_row(run, r, row))
+			log_error("a call's row cannot be read; it will be made again", log_uuid("workflow.id", &id),
+				  log_str("call.name", db_text(r, row, 4)), LOG_END);
+	}
+	return true;
+}
+
+static void take_over(struct ledger *l, struct run **runs, int n)
+{
+	for (int i = 0; i < n; i++) {
+		metric_add(&m_rescued, 0, 0, 1);
+		log_info("workflow taken over", log_uuid("workflow.id", &runs[i]->job.workflow_id),
+			 log_str("workflow.type", runs[i]->job.workflow->type), log_int("cpoa.claims", runs[i]->claims),
+			 LOG_END);
+		house_enter(l->house, runs[i]);
+		pool_put(l->house->pool, runs[i]);
+	}
+}
+
+/* How many may come in: a worker takes no more than it may hold, and leaves the rest to others. */
+static int room(struct ledger *l)
+{
+	int64_t left = l->house->settings->max_inflight - atomic_load(&l->house->inflight);
+
+	if (atomic_load(&l->house->draining) || left <= 0)
+		return 0;
+	return left < CLAIM_MAX ? (int)left : CLAIM_MAX;
+}
+
+static bool claim(struct ledger *l, const int64_t *dead, int n_dead, int limit)
+{
+	struct db_column *c = l->batch.columns[SQL_CLAIM], *o = l->batch.columns[SQL_CLAIM_EVENTS];
+	struct run *runs[CLAIM_MAX];
+	const struct db_result *r;
+	int n = 0;
+
+	begin(l);
+	for (int i = 0; i < n_dead; i++) {
+		db_put_int(&c[1], dead[i]);
+		db_put_int(&o[1], dead[i]);
+	}
+	db_put_int(&c[2], limit);
+	for (int i = 0; i < WORKFLOW_COUNT; i++)
+		if (l->house->settings->runs[i])
+			db_put_text(&c[3], workflow_types[i]);
+	db_put_time(&c[4], clock_wall_us());
+	db_put_int(&o[2], EVENTS_MAX);
+	add(l, SQL_CLAIM);
+	add(l, SQL_CLAIM_EVENTS);
+	if (!go(l))
+		return false;
+	publish_rows(l, batch_result(&l->batch, SQL_CLAIM_EVENTS));
+	r = batch_result(&l->batch, SQL_CLAIM);
+	for (; n < db_rows(r); n++)
+		runs[n] = run_from_row(l, r, n);
+	if (n && !load_calls(l, runs, n)) {
+		while (n)
+			run_unref(runs[--n]);
+		return false;
+	}
+	take_over(l, runs, n);
+	return true;
+}
+
+static void drop_leases(struct ledger *l, const int64_t *dead, int n_dead)
+{
+	begin(l);
+	for (int i = 0; i < n_dead; i++)
+		db_put_int(batch_column(&l->batch, SQL_DROP_LEASES, 1), dead[i]);
+	add(l, SQL_DROP_LEASES);
+	(void)go(l);
+}
+
+void rescue_orphans(struct ledger *l)
+{
+	int64_t dead[DEAD_MAX], interval = l->house->settings->rescue_us;
+	const struct db_result *r;
+	int n = 0, limit = room(l);
+
+	l->rescue_at_us = clock_mono_us() + rng_between(&l->rng, interval / 2, interval);
+	begin(l);
+	db_put_int(batch_column(&l->batch, SQL_DEAD_LEASES, 1), LEASE_CLASS);
+	add(l, SQL_DEAD_LEASES);
+	if (!go(l))
+		return;
+	r = batch_result(&l->batch, SQL_DEAD_LEASES);
+	for (; n < db_rows(r) && n < DEAD_MAX; n++)
+		dead[n] = db_int(r, n, 0);
+	if (n == 0)
+		return;
+	if (claim(l, dead, n, limit) && l->db)
+		drop_leases(l, dead, n);
+}

@@ -1,0 +1,212 @@
+/* settings: the table of options. To add one: a member in settings.h and a row here; help and checks follow from it. */
+#include "engine/settings.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cpoa/conf.h"
+#include "cpoa/strbuf.h"
+
+static const char *const database_types[] = {"postgres", NULL};
+static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
+static const char *const log_formats[] = {"json", "text", NULL};
+
+#define AT(member) offsetof(struct settings, member)
+
+/* The waiting times of an agent (agents.md §2.0): all are the same but for the defaults. */
+#define AGENT_TIMES(NAME, index, submit, interval, total)                                                                   \
+	{"CPOA_" NAME "_SUBMIT_TIMEOUT_SECONDS", CONF_SECONDS, submit, 0.01, 86400, NULL, AT(agent[index].submit_timeout_us), \
+	 "one request that submits work to " NAME},                                                                         \
+		{"CPOA_" NAME "_POLLING_INTERVAL_SECONDS", CONF_SECONDS, interval, 0.001, 3600, NULL,                       \
+		 AT(agent[index].interval_us), "between two polls of a task of " NAME},                                     \
+		{"CPOA_" NAME "_POLLING_TIMEOUT_SECONDS", CONF_SECONDS, total, 0.01, 604800, NULL,                          \
+		 AT(agent[index].total_us), "a call of " NAME " with all its retries and polls"},                           \
+	{                                                                                                                   \
+		"CPOA_" NAME "_MAX_CONCURRENT", CONF_INT, "0", 0, 1000000, NULL, AT(agent[index].max_concurrent),           \
+			"requests to " NAME " at once from this worker; 0: no limit"                                        \
+	}
+
+/* clang-format off */
+static const struct conf_option table[] = {
+	{"AMQP_URL", CONF_SECRET, "amqp://guest:guest@localhost:5672/", 0, 0, NULL, AT(amqp_url), "RabbitMQ; amqps:// for TLS"},
+	{"AMQP_CA_FILE", CONF_TEXT, "", 0, 0, NULL, AT(amqp_ca_file), "CA certificates for amqps://; empty: the system's"},
+	{"AMQP_CERT_FILE", CONF_TEXT, "", 0, 0, NULL, AT(amqp_cert_file), "client certificate for amqps://"},
+	{"AMQP_KEY_FILE", CONF_TEXT, "", 0, 0, NULL, AT(amqp_key_file), "key of the client certificate"},
+
+	{"DATABASE_TYPE", CONF_ENUM, "postgres", 0, 0, database_types, AT(database_type), "only postgres"},
+	{"DATABASE_URL", CONF_SECRET, "", 0, 0, NULL, AT(database_url), "PostgreSQL as a URL, in place of the POSTGRES_ variables"},
+	{"POSTGRES_HOST", CONF_TEXT, "", 0, 0, NULL, AT(pg_host), "PostgreSQL's host"},
+	{"POSTGRES_PORT", CONF_INT, "5432", 1, 65535, NULL, AT(pg_port), "its port"},
+	{"POSTGRES_USER", CONF_TEXT, "", 0, 0, NULL, AT(pg_user), "user"},
+	{"POSTGRES_PASSWORD", CONF_SECRET, "", 0, 0, NULL, AT(pg_password), "password"},
+	{"POSTGRES_DB", CONF_TEXT, "", 0, 0, NULL, AT(pg_dbname), "database"},
+	{"POSTGRES_SSLMODE", CONF_TEXT, "", 0, 0, NULL, AT(pg_sslmode), "libpq's sslmode; empty: libpq's default"},
+	{"POSTGRES_SSLROOTCERT", CONF_TEXT, "", 0, 0, NULL, AT(pg_sslrootcert), "CA certificates of PostgreSQL"},
+
+	{"WCHA_SERVICE_BASE_URL", CONF_URL, "", 0, 0, NULL, AT(agent[AGENT_WCHA].url), "WCHA; /harvest is appended"},
+	{"PSWA_SERVICE_URL", CONF_URL, "http://localhost:5004/weave_script", 0, 0, NULL, AT(agent[AGENT_PSWA].url), "PSWA"},
+	{"VFA_SERVICE_URL", CONF_URL, "http://localhost:5005/forge_voice", 0, 0, NULL, AT(agent[AGENT_VFA].url), "VFA"},
+	{"SCA_SERVICE_URL", CONF_URL, "http://localhost:5002/craft_snippet", 0, 0, NULL, AT(agent[AGENT_SCA].url), "SCA"},
+	{"IGA_SERVICE_URL", CONF_URL, "http://localhost:5007", 0, 0, NULL, AT(agent[AGENT_IGA].url), "IGA; /generate_image is appended"},
+	{"TDA_SERVICE_URL", CONF_URL, "http://localhost:5000/discover_topics", 0, 0, NULL, AT(agent[AGENT_TDA].url), "TDA"},
+	{"ASF_NOTIFICATION_URL", CONF_URL, "http://localhost:5006/asf/internal/notify_new_audio", 0, 0, NULL, AT(asf_notification_url), "where asf-bridge tells of new audio"},
+	{"CPOA_ASF_SEND_UI_UPDATE_URL", CONF_URL, "http://localhost:5006/asf/internal/send_ui_update", 0, 0, NULL, AT(asf_ui_url), "where asf-bridge sends updates for users"},
+	{"ASF_WEBSOCKET_BASE_URL", CONF_TEXT, "ws://localhost:5006/api/v1/podcasts/stream", 0, 0, NULL, AT(asf_websocket_url), "what asf_websocket_url begins with"},
+
+	{"CPOA_SERVICE_RETRY_COUNT", CONF_INT, "3", 0, 100, NULL, AT(retries), "retries of a request after the first attempt"},
+	{"CPOA_SERVICE_RETRY_BACKOFF_FACTOR", CONF_FLOAT, "0.5", 0, 60, NULL, AT(backoff_factor_s), "seconds; attempt n waits about factor*2^n"},
+	AGENT_TIMES("WCHA", AGENT_WCHA, "30", "10", "300"),
+	AGENT_TIMES("PSWA", AGENT_PSWA, "30", "5", "600"),
+	AGENT_TIMES("VFA", AGENT_VFA, "30", "5", "300"),
+	AGENT_TIMES("SCA", AGENT_SCA, "30", "3", "180"),
+	AGENT_TIMES("IGA", AGENT_IGA, "30", "5", "240"),
+	AGENT_TIMES("TDA", AGENT_TDA, "30", "5", "180"),
+	{"WCHA_MAX_CONTENT_LENGTH", CONF_INT, "50000", 100, 1000000, NULL, AT(content_max), "bytes of harvested text that PSWA is given"},
+
+	{"CPOA_WORKFLOWS", CONF_TEXT, "all", 0, 0, NULL, AT(workflows), "comma-separated types that this worker consumes"},
+	{"CPOA_MAX_INFLIGHT", CONF_INT, "256", 1, 1000000, NULL, AT(max_inflight), "workflows held at once by this worker"},
+	{"CPOA_WORKER_THREADS", CONF_INT, "0", 0, 256, NULL, AT(threads), "pool threads; 0: number of cores"},
+	{"CPOA_MAX_CLAIMS", CONF_INT, "5", 1, 1000, NULL, AT(max_claims), "a workflow whose workers died this many times is parked"},
+	{"CPOA_LEASE_SECONDS", CONF_SECONDS, "10", 1, 3600, NULL, AT(lease_us), "silence after which PostgreSQL ends a worker's claims"},
+	{"CPOA_RESCUE_INTERVAL_SECONDS", CONF_SECONDS, "0.5", 0.05, 60, NULL, AT(rescue_us), "how often orphans are looked for"},
+	{"CPOA_DRAIN_SECONDS", CONF_SECONDS, "60", 0, 86400, NULL, AT(drain_us), "after SIGTERM, for what is in flight"},
+	{"CPOA_HTTP_PORT", CONF_INT, "9090", 0, 65535, NULL, AT(http_port), "/livez /readyz /metrics /version; 0: off"},
+	{"CPOA_HTTP_BIND", CONF_TEXT, "0.0.0.0", 0, 0, NULL, AT(http_bind), "the address for it"},
+	{"CPOA_DECLARE_TOPOLOGY", CONF_BOOL, "true", 0, 0, NULL, AT(declare_topology), "declare exchanges and queues at the start"},
+	{"CPOA_LOG_LEVEL", CONF_ENUM, "info", 0, 0, log_levels, AT(log_level), "debug, info, warn or error"},
+	{"CPOA_LOG_FORMAT", CONF_ENUM, "json", 0, 0, log_formats, AT(log_format), "json, or text for people"},
+};
+/* clang-format on */
+
+enum { TABLE_SIZE = sizeof(table) / sizeof(*table) };
+
+/* Which types: "all", or names with commas. */
+static bool choose_workflows(struct settings *s, struct err *e)
+{
+	const char *p = s->workflows;
+	bool all = strcmp(p, "all") == 0 || *p == '\0';
+
+	for (int i = 0; i < WORKFLOW_COUNT; i++)
+		s->runs[i] = all && workflows[i];
+	while (!all && *p) {
+		size_t n = strcspn(p, ",");
+		int i = 0;
+
+		while (i < WORKFLOW_COUNT && (strlen(workflow_types[i]) != n || strncmp(p, workflow_types[i], n) != 0))
+			i++;
+		if (i == WORKFLOW_COUNT || !workflows[i])
+			return err_set(e, ERR_USAGE,
+				       "CPOA_WORKFLOWS names '%.*s', which this version does not run; `cpoa topology show` "
+				       "lists the types",
+				       (int)(n < 64 ? n : 64), p);
+		s->runs[i] = true;
+		p += n + (p[n] == ',');
+	}
+	return true;
+}
+
+/* WCHA and IGA are configured by their base address; the path is the same for every installation (agents.md §2.0). */
+static void append_path(char **url, const char *path)
+{
+	struct strbuf sb;
+	size_t n = strlen(*url);
+
+	while (n > 0 && (*url)[n - 1] == '/')
+		n--;
+	if (n == 0)
+		return;
+	strbuf_init(&sb, 64 << 10);
+	strbuf_add(&sb, *url, n);
+	strbuf_adds(&sb, path);
+	free(*url);
+	*url = strbuf_detach(&sb, NULL);
+}
+
+bool settings_load(struct settings *s, struct err *e)
+{
+	struct strbuf warnings;
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+	*s = (struct settings){0};
+	strbuf_init(&warnings, 64 << 10);
+	if (!conf_dotenv(".env", e) || !conf_load(table, TABLE_SIZE, s, "CPOA_", &warnings, e)) {
+		strbuf_release(&warnings);
+		return false;
+	}
+	fputs(warnings.buf, stderr);
+	strbuf_release(&warnings);
+	if (s->threads == 0)
+		s->threads = cores > 0 ? cores : 1;
+	append_path(&s->agent[AGENT_WCHA].url, "/harvest");
+	append_path(&s->agent[AGENT_IGA].url, "/generate_image");
+	if (choose_workflows(s, e))
+		return true;
+	settings_release(s);
+	return false;
+}
+
+void settings_release(struct settings *s)
+{
+	conf_release(table, TABLE_SIZE, s);
+}
+
+void settings_help(FILE *out)
+{
+	conf_help(table, TABLE_SIZE, out);
+}
+
+void settings_policy(const struct settings *s, struct policy *policy)
+{
+	/* A status page is asked with the originals' own limits (agents.md §2.0). */
+	static const int64_t get_timeout_ms[AGENT_COUNT] = {
+		[AGENT_WCHA] = 15000, [AGENT_PSWA] = 15000, [AGENT_VFA] = 15000,
+		[AGENT_SCA] = 10000,  [AGENT_IGA] = 10000,  [AGENT_TDA] = 10000,
+	};
+
+	_Static_assert((int)AGENT_COUNT <= (int)AGENTS_MAX, "policy.agent has room for every agent");
+	*policy = (struct policy){
+		.retries = (unsigned)s->retries,
+		.backoff_ms = (int64_t)(s->backoff_factor_s * 1000),
+		.content_max = (size_t)s->content_max,
+		.websocket_url = s->asf_websocket_url,
+	};
+	for (int i = 0; i < AGENT_COUNT; i++)
+		policy->agent[i] = (struct agent_policy){
+			.url = s->agent[i].url,
+			.submit_timeout_ms = s->agent[i].submit_timeout_us / 1000,
+			.get_timeout_ms = get_timeout_ms[i],
+			.interval_ms = s->agent[i].interval_us / 1000,
+			.total_ms = s->agent[i].total_us / 1000,
+		};
+}
+
+struct db_options settings_db(const struct settings *s)
+{
+	return (struct db_options){
+		.url = s->database_url,
+		.host = s->pg_host,
+		.user = s->pg_user,
+		.password = s->pg_password,
+		.dbname = s->pg_dbname,
+		.port = s->pg_port,
+		.sslmode = s->pg_sslmode,
+		.sslrootcert = s->pg_sslrootcert,
+		.application_name = "cpoa",
+		.connect_timeout_s = 5,
+	};
+}
+
+struct mq_options settings_mq(const struct settings *s, const char *name)
+{
+	return (struct mq_options){
+		.url = s->amqp_url,
+		.ca_file = s->amqp_ca_file,
+		.cert_file = s->amqp_cert_file,
+		.key_file = s->amqp_key_file,
+		.name = name,
+		.body_max = BODY_MAX,
+		.connect_timeout_ms = 5000,
+	};
+}

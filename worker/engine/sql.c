@@ -1,0 +1,209 @@
+/* sql: the table of statements. */
+#include "engine/sql.h"
+
+/*
+ * The session runs nothing but the statements below, each of which is to go from an array to rows by an index. A plan made
+ * on the empty tables of a fresh installation would be a sequential scan, and being prepared it would stay one while the
+ * tables grow; so that choice is taken away. (PostgreSQL 15 manual, 20.7.1 and PREPARE, Notes.)
+ */
+const char sql_session[] = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;"
+			   "SET plan_cache_mode = force_generic_plan; SET jit = off; SET lock_timeout = '5s'";
+
+const int sql_schema_version = 2;
+
+/*
+ * The workflow that a row belongs to, if it is this worker's. A change that admits a workflow must also have inserted it
+ * itself: a job whose X-Workflow-ID is already taken would otherwise write into that other workflow. A row that this very
+ * transaction inserted has its xmin, and the ledger never puts two changes of one workflow into one batch.
+ */
+#define ITS_WORKFLOW(row)                                                                                                   \
+	" JOIN workflow_instances w ON w.workflow_id = " row ".workflow_id AND w.claimed_by = $1"                           \
+	" AND (NOT " row ".admit OR w.xmin = pg_current_xact_id()::xid) "
+
+/* clang-format off */
+const struct db_statement sql_table[SQL_COUNT] = {
+	[SQL_ADMIT] = {
+		.name = "admit", .n_params = 12, .scalars = 1,
+		.types = {DB_INT8, DB_UUID, DB_UUID, DB_TEXT, DB_JSONB, DB_TIME, DB_TEXT, DB_BYTEA, DB_TEXT, DB_TEXT, DB_TEXT, DB_TEXT},
+		.sql = "INSERT INTO workflow_instances (workflow_id, user_id, trigger_event_type, trigger_event_details_json,"
+		       " overall_status, start_timestamp, last_updated_timestamp, idempotency_key, job_digest, claimed_by,"
+		       " claims, reply_to, correlation_id, traceparent, tracestate) "
+		       "SELECT j.workflow_id, u.user_id, j.type, j.details, 'in_progress', j.at, j.at, j.key, j.digest, $1, 1,"
+		       " j.reply_to, j.correlation_id, j.traceparent, j.tracestate "
+		       "FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::jsonb[], $6::timestamptz[], $7::text[], $8::bytea[],"
+		       " $9::text[], $10::text[], $11::text[], $12::text[]) AS j(workflow_id, user_id, type, details, at, key,"
+		       " digest, reply_to, correlation_id, traceparent, tracestate) "
+		       "LEFT JOIN users u ON u.user_id = j.user_id "
+		       "ON CONFLICT DO NOTHING RETURNING workflow_id, user_id IS NULL",
+	},
+	[SQL_PLAN] = {
+		.name = "plan", .n_params = 13, .scalars = 1,
+		.types = {DB_INT8, DB_UUID, DB_BOOL, DB_UUID, DB_TEXT, DB_INT4, DB_TEXT, DB_TEXT, DB_JSONB, DB_JSONB, DB_TIME, DB_TIME, DB_TEXT},
+		.sql = "INSERT INTO task_instances (task_id, workflow_id, agent_name, task_order, status, call_name,"
+		       " input_params_json, output_result_summary_json, start_timestamp, end_timestamp,"
+		       " last_updated_timestamp, stage) "
+		       "SELECT t.task_id, t.workflow_id, t.agent_name, t.task_order, t.status, t.call_name, t.input, t.summary,"
+		       " t.started, t.ended, coalesce(t.ended, t.started), t.stage "
+		       "FROM unnest($2::uuid[], $3::bool[], $4::uuid[], $5::text[], $6::int4[], $7::text[], $8::text[], $9::jsonb[],"
+		       " $10::jsonb[], $11::timestamptz[], $12::timestamptz[], $13::text[]) AS t(workflow_id, admit, task_id,"
+		       " agent_name, task_order, status, call_name, input, summary, started, ended, stage)"
+		       ITS_WORKFLOW("t")
+		       "ON CONFLICT (workflow_id, call_name) DO NOTHING",
+	},
+	[SQL_TAKE] = {
+		.name = "take", .n_params = 7, .scalars = 1,
+		.types = {DB_INT8, DB_UUID, DB_UUID, DB_TEXT, DB_TEXT, DB_INT4, DB_TIME},
+		.sql = "UPDATE task_instances t SET status = 'in_progress', external_celery_task_id = x.external_id,"
+		       " status_url = x.status_url, retry_count = x.retries, last_updated_timestamp = x.at "
+		       "FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::int4[], $7::timestamptz[])"
+		       " AS x(workflow_id, task_id, external_id, status_url, retries, at) "
+		       "JOIN workflow_instances w ON w.workflow_id = x.workflow_id AND w.claimed_by = $1 "
+		       "WHERE t.task_id = x.task_id",
+	},
+	[SQL_LAND] = {
+		.name = "land", .n_params = 9, .scalars = 1,
+		.types = {DB_INT8, DB_UUID, DB_UUID, DB_TEXT, DB_JSONB, DB_JSONB, DB_JSON, DB_INT4, DB_TIME},
+		.sql = "UPDATE task_instances t SET status = x.status, output_result_summary_json = x.summary,"
+		       " error_details_json = x.error, reply = x.reply, retry_count = x.retries, end_timestamp = x.at,"
+		       " last_updated_timestamp = x.at "
+		       "FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::jsonb[], $6::jsonb[], $7::json[], $8::int4[],"
+		       " $9::timestamptz[]) AS x(workflow_id, task_id, status, summary, error, reply, retries, at) "
+		       "JOIN workflow_instances w ON w.workflow_id = x.workflow_id AND w.claimed_by = $1 "
+		       "WHERE t.task_id = x.task_id",
+	},
+	[SQL_SAVE_PODCAST] = {
+		.name = "save_podcast", .n_params = 5, .scalars = 1 | 1 << 4,
+		.types = {DB_INT8, DB_UUID, DB_BOOL, DB_JSON, DB_TIME},
+		.sql = "UPDATE podcasts p SET cpoa_status = r.cpoa_status, last_updated_timestamp = $5,"
+		       " cpoa_error_message = r.cpoa_error_message,"
+		       " final_audio_filepath = CASE WHEN r.final THEN r.final_audio_filepath ELSE p.final_audio_filepath END,"
+		       " stream_id = CASE WHEN r.final THEN r.stream_id ELSE p.stream_id END,"
+		       " asf_websocket_url = CASE WHEN r.final THEN r.asf_websocket_url ELSE p.asf_websocket_url END,"
+		       " asf_notification_status = CASE WHEN r.final THEN r.asf_notification_status ELSE p.asf_notification_status END,"
+		       " tts_settings_used = CASE WHEN r.final THEN r.tts_settings_used ELSE p.tts_settings_used END,"
+		       " cpoa_full_orchestration_log ="
+		       " CASE WHEN r.final THEN r.cpoa_full_orchestration_log ELSE p.cpoa_full_orchestration_log END "
+		       "FROM unnest($2::uuid[], $3::bool[], $4::json[]) AS s(workflow_id, admit, row)"
+		       ITS_WORKFLOW("s")
+		       "CROSS JOIN LATERAL json_to_record(s.row) AS r(podcast_id uuid, cpoa_status text, final bool,"
+		       " cpoa_error_message text, final_audio_filepath text, stream_id text, asf_websocket_url text,"
+		       " asf_notification_status text, tts_settings_used jsonb, cpoa_full_orchestration_log jsonb) "
+		       "WHERE p.podcast_id = r.podcast_id",
+	},
+	[SQL_TELL] = {
+		.name = "tell", .n_params = 9, .scalars = 1 | 1 << 8,
+		.types = {DB_INT8, DB_UUID, DB_BOOL, DB_UUID, DB_TEXT, DB_TEXT, DB_TEXT, DB_TEXT, DB_TIME},
+		.sql = "INSERT INTO outbox_events (event_id, workflow_id, event_type, body, reply_to, correlation_id, claimed_by,"
+		       " created_at) "
+		       "SELECT e.event_id, e.workflow_id, e.event_type, e.body, e.reply_to, e.correlation_id, $1, $9 "
+		       "FROM unnest($2::uuid[], $3::bool[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[])"
+		       " AS e(workflow_id, admit, event_id, event_type, body, reply_to, correlation_id)"
+		       ITS_WORKFLOW("e")
+		       "ON CONFLICT (event_id) DO NOTHING",
+	},
+	[SQL_FINISH] = {
+		.name = "finish", .n_params = 11, .scalars = 1,
+		.types = {DB_INT8, DB_UUID, DB_BOOL, DB_TEXT, DB_TIME, DB_JSONB, DB_TEXT, DB_UUID, DB_TEXT, DB_TEXT, DB_INT4},
+		.sql = "UPDATE workflow_instances AS i SET overall_status = x.status, end_timestamp = x.at,"
+		       " last_updated_timestamp = x.at, context_data_json = x.context, error_message = x.error,"
+		       " claimed_by = NULL, terminal_event_id = x.event_id, terminal_event_type = x.event_type,"
+		       " terminal_event = x.event, event_sequence = x.sequence "
+		       "FROM unnest($2::uuid[], $3::bool[], $4::text[], $5::timestamptz[], $6::jsonb[], $7::text[], $8::uuid[],"
+		       " $9::text[], $10::text[], $11::int4[]) AS x(workflow_id, admit, status, at, context, error, event_id,"
+		       " event_type, event, sequence)"
+		       ITS_WORKFLOW("x")
+		       "WHERE i.workflow_id = x.workflow_id RETURNING i.workflow_id",
+	},
+	[SQL_BURY] = {
+		.name = "bury", .n_params = 13, .scalars = 1,
+		.types = {DB_INT8, DB_TEXT, DB_TEXT, DB_TEXT, DB_TEXT, DB_UUID, DB_TEXT, DB_TEXT, DB_TEXT, DB_BYTEA, DB_JSONB, DB_JSONB, DB_TIME},
+		.sql = "INSERT INTO dead_letters AS d (fingerprint, reason, error_text, type, workflow_id, message_id, exchange,"
+		       " routing_key, body, properties, headers, first_failed_at, last_failed_at) "
+		       "SELECT DISTINCT ON (x.fingerprint) x.fingerprint, x.reason, x.error_text, x.type, x.workflow_id,"
+		       " x.message_id, x.exchange, x.routing_key, x.body, x.properties, x.headers, x.at, x.at "
+		       "FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::uuid[], $7::text[], $8::text[], $9::text[],"
+		       " $10::bytea[], $11::jsonb[], $12::jsonb[], $13::timestamptz[]) AS x(fingerprint, reason, error_text, type,"
+		       " workflow_id, message_id, exchange, routing_key, body, properties, headers, at) "
+		       "WHERE x.workflow_id IS NULL OR EXISTS (SELECT FROM workflow_instances w"
+		       " WHERE w.workflow_id = x.workflow_id AND w.claimed_by = $1) "
+		       "ORDER BY x.fingerprint, x.at DESC "
+		       "ON CONFLICT (fingerprint) DO UPDATE SET reason = excluded.reason, error_text = excluded.error_text,"
+		       " last_failed_at = excluded.last_failed_at, state = 'dead'",
+	},
+	[SQL_STRIKE] = {
+		.name = "strike", .n_params = 2, .scalars = 1,
+		.types = {DB_INT8, DB_UUID},
+		.sql = "DELETE FROM outbox_events WHERE event_id = ANY($2::uuid[]) AND claimed_by = $1",
+	},
+	[SQL_FIND_DUPLICATES] = {
+		.name = "find_duplicates", .n_params = 4, .scalars = 1,
+		.types = {DB_INT8, DB_TEXT, DB_TEXT, DB_UUID},
+		.sql = "SELECT k.workflow_id, k.job_digest, k.terminal_event_id IS NOT NULL, i.workflow_id IS NOT NULL, $1::int8 "
+		       "FROM unnest($2::text[], $3::text[], $4::uuid[]) WITH ORDINALITY AS d(type, key, workflow_id, n) "
+		       "LEFT JOIN workflow_instances k ON k.trigger_event_type = d.type AND k.idempotency_key = d.key "
+		       "LEFT JOIN workflow_instances i ON i.workflow_id = d.workflow_id ORDER BY d.n",
+	},
+	[SQL_TELL_AGAIN] = {
+		.name = "tell_again", .n_params = 5, .scalars = 1 | 1 << 4,
+		.types = {DB_INT8, DB_UUID, DB_TEXT, DB_TEXT, DB_TIME},
+		.sql = "INSERT INTO outbox_events (event_id, workflow_id, event_type, reply_to, correlation_id, claimed_by, created_at) "
+		       "SELECT DISTINCT ON (w.terminal_event_id) w.terminal_event_id, w.workflow_id, w.terminal_event_type,"
+		       " d.reply_to, d.correlation_id, $1, $5 "
+		       "FROM unnest($2::uuid[], $3::text[], $4::text[]) AS d(workflow_id, reply_to, correlation_id) "
+		       "JOIN workflow_instances w ON w.workflow_id = d.workflow_id "
+		       "WHERE w.terminal_event_id IS NOT NULL ON CONFLICT (event_id) DO NOTHING "
+		       "RETURNING event_id, workflow_id, event_type, reply_to, correlation_id,"
+		       " (SELECT w.terminal_event FROM workflow_instances w WHERE w.workflow_id = outbox_events.workflow_id)",
+	},
+	[SQL_DEAD_LEASES] = {
+		.name = "dead_leases", .n_params = 2, .scalars = 3,
+		.types = {DB_INT8, DB_INT4},
+		.sql = "SELECT lease_id FROM leases WHERE lease_id <> $1 AND pg_try_advisory_xact_lock_shared($2, lease_id::int4)"
+		       " UNION ALL SELECT 0 WHERE EXISTS (SELECT FROM workflow_instances WHERE claimed_by = 0)"
+		       " UNION ALL SELECT 0 WHERE EXISTS (SELECT FROM outbox_events WHERE claimed_by = 0)",
+	},
+	[SQL_CLAIM] = {
+		.name = "claim", .n_params = 5, .scalars = 1 | 1 << 2 | 1 << 4,
+		.types = {DB_INT8, DB_INT8, DB_INT4, DB_TEXT, DB_TIME},
+		.sql = "WITH c AS (SELECT workflow_id, claimed_by FROM workflow_instances WHERE claimed_by = ANY($2::int8[])"
+		       " AND trigger_event_type = ANY($4::text[]) LIMIT $3 FOR UPDATE SKIP LOCKED) "
+		       "UPDATE workflow_instances w SET claimed_by = $1, claims = w.claims + (c.claimed_by <> 0)::int,"
+		       " last_updated_timestamp = $5 "
+		       "FROM c WHERE w.workflow_id = c.workflow_id "
+		       "RETURNING w.workflow_id, w.trigger_event_type, w.trigger_event_details_json::text, w.user_id, w.idempotency_key,"
+		       " w.start_timestamp, w.reply_to, w.correlation_id, w.traceparent, w.tracestate, w.claims, w.event_sequence",
+	},
+	[SQL_LOAD_CALLS] = {
+		.name = "load_calls", .n_params = 2, .scalars = 1,
+		.types = {DB_INT8, DB_UUID},
+		.sql = "SELECT workflow_id, task_id, agent_name, task_order, call_name, external_celery_task_id, status_url,"
+		       " retry_count, start_timestamp, end_timestamp, reply::text, stage, status, $1::int8 FROM task_instances "
+		       "WHERE workflow_id = ANY($2::uuid[]) AND call_name IS NOT NULL ORDER BY workflow_id, task_order, start_timestamp",
+	},
+	[SQL_CLAIM_EVENTS] = {
+		.name = "claim_events", .n_params = 3, .scalars = 1 | 1 << 2,
+		.types = {DB_INT8, DB_INT8, DB_INT4},
+		.sql = "WITH c AS (SELECT event_id FROM outbox_events WHERE claimed_by = ANY($2::int8[]) LIMIT $3 FOR UPDATE SKIP LOCKED) "
+		       "UPDATE outbox_events o SET claimed_by = $1 FROM c WHERE o.event_id = c.event_id "
+		       "RETURNING o.event_id, o.workflow_id, o.event_type, o.reply_to, o.correlation_id, coalesce(o.body,"
+		       " (SELECT w.terminal_event FROM workflow_instances w WHERE w.workflow_id = o.workflow_id))",
+	},
+	[SQL_DROP_LEASES] = {
+		.name = "drop_leases", .n_params = 2, .scalars = 1,
+		.types = {DB_INT8, DB_INT8},
+		.sql = "DELETE FROM leases l WHERE l.lease_id = ANY($2::int8[]) AND l.lease_id <> $1"
+		       " AND NOT EXISTS (SELECT FROM workflow_instances w WHERE w.claimed_by = l.lease_id)"
+		       " AND NOT EXISTS (SELECT FROM outbox_events o WHERE o.claimed_by = l.lease_id)",
+	},
+	[SQL_RELEASE] = {
+		.name = "release", .n_params = 1, .scalars = 1,
+		.types = {DB_INT8},
+		.sql = "UPDATE workflow_instances SET claimed_by = 0 WHERE claimed_by = $1",
+	},
+	[SQL_RELEASE_EVENTS] = {
+		.name = "release_events", .n_params = 1, .scalars = 1,
+		.types = {DB_INT8},
+		.sql = "UPDATE outbox_events SET claimed_by = 0 WHERE claimed_by = $1",
+	},
+};
+/* clang-format on */

@@ -1,0 +1,163 @@
+/* work: one run in hand. */
+#include "engine/work.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cpoa/clock.h"
+#include "cpoa/http.h"
+#include "cpoa/json.h"
+#include "cpoa/log.h"
+
+#include "engine/aftermath.h"
+#include "engine/caller.h"
+#include "engine/ledger.h"
+#include "engine/pool.h"
+#include "engine/send.h"
+#include "engine/stats.h"
+
+/* A message that has just come: read it, and run its workflow up to its first calls, so that one commit holds both. */
+static void receive(struct house *house, struct run *run)
+{
+	struct err e = {0};
+
+	run->lease = atomic_load(&house->lease);
+	if (!house_holds(house, run)) {
+		aftermath_lost(house, run);
+		return;
+	}
+	run->started_us = clock_wall_us();
+	run->claims = 1;
+	run->verdict = job_read(&run->job, &run->arena, run->job.workflow, run->message, &run->args, &e);
+	if (run->verdict == JOB_GOOD)
+		run_pass(run, run->started_us);
+	else
+		run->verdict_text = xstrdup(e.text);
+	ledger_commit(house->ledger, run);
+}
+
+/*
+ * Where an accepted call is to be polled. Only its own agent's host may say: an answer must not be able to make us ask
+ * somebody else, with our headers on it.
+ */
+static void resolve(struct house *house, struct call *call)
+{
+	const char *base = house->policy.agent[call->agent->index].url;
+	char url[HTTP_URL_MAX];
+	struct err e;
+
+	free(call->poll_url);
+	call->poll_url = NULL;
+	if (!http_resolve(base, call->status_url, url, &e))
+		call_fail(call, REPLY_MALFORMED, clock_wall_us(), "%s gave a status_url that is none: %.300s",
+			  call->agent->name, e.text);
+	else if (!http_same_origin(base, url))
+		call_fail(call, REPLY_MALFORMED, clock_wall_us(),
+			  "%s gave a status_url on another host than its own; it is refused", call->agent->name);
+	else
+		call->poll_url = xstrdup(url);
+}
+
+static void hear(struct house *house, struct call *call, struct rng *rng)
+{
+	unsigned retries = call->retries;
+	struct errand errand;
+
+	call->out = false;
+	errand = call_answer(call, &house->policy, rng, clock_mono_us(), clock_wall_us());
+	metric_add(&m_call_retries, call->agent->index, 0, call->retries - retries);
+	if ((call->news & CALL_TAKEN) && call->state == CALL_ACCEPTED)
+		resolve(house, call);
+	if (call->state == CALL_LANDED)
+		return;
+	call->errand = errand;
+	/* That a call was accepted is committed before it is polled: then no crash can make it be submitted again. */
+	if (!(call->news & CALL_TAKEN))
+		send_call(house, call);
+}
+
+static bool hear_all(struct house *house, struct mail_list brought, struct rng *rng)
+{
+	struct mail *mail;
+	bool landed = false;
+
+	while ((mail = mail_shift(&brought))) {
+		struct call *call = mail_of(mail, struct call, mail);
+
+		hear(house, call, rng);
+		landed |= call->state == CALL_LANDED;
+		if (run_unref(call->run))
+			BUG("a call held the last reference to its run");
+	}
+	return landed;
+}
+
+static void drop_all(struct mail_list brought)
+{
+	struct mail *mail;
+
+	while ((mail = mail_shift(&brought))) {
+		struct call *call = mail_of(mail, struct call, mail);
+
+		call->out = false;
+		if (run_unref(call->run))
+			BUG("a call held the last reference to its run");
+	}
+}
+
+/* Calls whose rows were there before: a run that was taken over sends them on from where they stood. */
+static void resume(struct house *house, struct run *run)
+{
+	for (struct call *call = run->calls; call; call = call->next) {
+		if (!call->agent || call->news || call->out || call->state == CALL_LANDED)
+			continue;
+		call->errand = call_begin(call, &house->policy, clock_mono_us());
+		send_call(house, call);
+	}
+}
+
+static void run_taken_over(struct house *house, struct run *run)
+{
+	char text[128];
+
+	for (struct call *call = run->calls; call; call = call->next)
+		if (call->agent && call->state == CALL_ACCEPTED && !call->poll_url)
+			resolve(house, call);
+	if (run->claims > house->settings->max_claims) {
+		snprintf(text, sizeof(text), "%d workers died while they ran it", run->claims - 1);
+		run_give_up(run, "crash_loop", text, clock_wall_us());
+	} else {
+		run_pass(run, clock_wall_us());
+	}
+}
+
+void work_on(struct house *house, struct run *run, struct mail_list brought, struct rng *rng)
+{
+	if (run->message && !run->admitted && !run->refused && run->verdict == JOB_GOOD && !run->job.text) {
+		assert(!brought.head);
+		receive(house, run);
+		return;
+	}
+	if (!house_holds(house, run)) {
+		drop_all(brought);
+		aftermath_lost(house, run);
+		return;
+	}
+	if (run->refused) {
+		drop_all(brought);
+		run_give_up(run, "unstorable", run->refused, clock_wall_us());
+	} else if (run->taken_over) {
+		run_taken_over(house, run);
+	} else if (hear_all(house, brought, rng)) {
+		run_pass(run, clock_wall_us());
+	}
+	if (!run->change.ended)
+		resume(house, run);
+	run_rest(run);
+	if (run_has_news(run))
+		ledger_commit(house->ledger, run);
+	else
+		pool_rest(house->pool, run);
+}
