@@ -33,16 +33,16 @@ static int64_t kernel_wall_us(void *ctx)
 }
 
 static const struct clock_source kernel = {kernel_mono_us, kernel_wall_us, NULL};
-static const struct clock_source *source = &kernel;
+static const struct clock_source *current = &kernel;
 
-void clock_use(const struct clock_source *replacement)
+void clock_use(const struct clock_source *source)
 {
-	source = replacement ? replacement : &kernel;
+	current = source ? source : &kernel;
 }
 
 int64_t clock_mono_us(void)
 {
-	return source->mono_us(source->ctx);
+	return current->mono_us(current->ctx);
 }
 
 int64_t clock_mono_ms(void)
@@ -52,7 +52,7 @@ int64_t clock_mono_ms(void)
 
 int64_t clock_wall_us(void)
 {
-	return source->wall_us(source->ctx);
+	return current->wall_us(current->ctx);
 }
 
 /* What the formats can show: 1970-01-01 to the last moment of 9999. */
@@ -170,7 +170,7 @@ static bool read_offset(const char **p, int64_t *seconds)
 	if (!read_char(p, "+-") || !read_digits(p, 2, 0, 23, &hours) || !read_char(p, ":") ||
 	    !read_digits(p, 2, 0, 59, &minutes))
 		return false;
-	*seconds = (hours * 60 + minutes) * (west ? -60 : 60);
+	*seconds = (hours * INT64_C(60) + minutes) * (west ? -60 : 60);
 	return true;
 }
 

@@ -169,6 +169,7 @@ bool conf_dotenv_parse(const char *text, size_t len,
 static void set_if_absent(void *ctx, const char *name, const char *value)
 {
 	(void)ctx;
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): start-up */
 	if (setenv(name, value, 0) != 0)
 		BUG("cannot set an environment variable");
 }
@@ -481,10 +482,12 @@ static bool read_secret_file(const struct conf_option *o, struct strbuf *content
 	int n = snprintf(name, sizeof(name), "%s_FILE", o->name);
 
 	assert(n > 0 && (size_t)n < sizeof(name));
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): start-up */
 	path = getenv(name);
 	*found = is_set(path);
 	if (!*found)
 		return true;
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): start-up */
 	if (is_set(getenv(o->name)))
 		return err_set(e, ERR_USAGE, "%s and %s are both set: unset one of them", o->name,
 			       name);
@@ -503,6 +506,7 @@ static bool load_one(const struct conf_option *o, void *settings, struct err *e)
 {
 	AUTO(strbuf_release) struct strbuf content;
 	const char *standard = o->standard ? o->standard : "";
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): start-up */
 	const char *value = getenv(o->name);
 	enum outcome outcome;
 	bool from_file = false;

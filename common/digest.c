@@ -15,8 +15,8 @@ void digest_text(const uint8_t d[DIGEST_SIZE], char out[DIGEST_TEXT_SIZE])
 	static const char hex[] = "0123456789abcdef";
 
 	for (size_t i = 0; i < DIGEST_SIZE; i++) {
-		out[2 * i] = hex[d[i] >> 4];
-		out[2 * i + 1] = hex[d[i] & 15];
+		*out++ = hex[d[i] >> 4];
+		*out++ = hex[d[i] & 15];
 	}
-	out[2 * DIGEST_SIZE] = '\0';
+	*out = '\0';
 }

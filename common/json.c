@@ -308,8 +308,10 @@ static bool scan_unicode_escape(struct scan *sc)
 
 static bool scan_escape(struct scan *sc)
 {
-	char c = sc->at + 1 < sc->len ? sc->s[sc->at + 1] : '\0';
+	char c = '\0';
 
+	if (sc->at + 1 < sc->len)
+		c = sc->s[sc->at + 1];
 	if (c == 'u')
 		return scan_unicode_escape(sc);
 	if (!c || !strchr("\"\\/bfnrt", c))
@@ -356,34 +358,47 @@ static bool scan_string(struct scan *sc)
 	}
 }
 
+static bool scan_scalar(struct scan *sc)
+{
+	char c = sc->s[sc->at];
+
+	if (c == '"')
+		return scan_string(sc);
+	if (!(c == '-' || at_digit(sc) ? scan_number(sc) : scan_word(sc)))
+		return false;
+	/* json-c would read 1-2 and nulltrue as one token. */
+	if (sc->at < sc->len && !is_space(sc->s[sc->at]) && !strchr("}],:", sc->s[sc->at]))
+		return not_json(sc, "an unexpected character");
+	return true;
+}
+
 static bool scan_tokens(struct scan *sc)
 {
 	while (sc->at < sc->len) {
-		char c = sc->s[sc->at];
-		bool ok;
-
-		if (c == '[' || c == '{')
-			sc->depth++;
-		else if (c == ']' || c == '}')
-			sc->depth--;
-		if (sc->depth > sc->depth_max)
-			return false;
-		if (is_space(c) || (c && strchr("{}[]:,", c))) {
+		switch (sc->s[sc->at]) {
+		case '{':
+		case '[':
+			if (++sc->depth > sc->depth_max)
+				return false;
 			sc->at++;
-			continue;
+			break;
+		case '}':
+		case ']':
+			sc->depth--;
+			sc->at++;
+			break;
+		case ',':
+		case ':':
+		case ' ':
+		case '\t':
+		case '\n':
+		case '\r':
+			sc->at++;
+			break;
+		default:
+			if (!scan_scalar(sc))
+				return false;
 		}
-		if (c == '"')
-			ok = scan_string(sc);
-		else if (c == '-' || (c >= '0' && c <= '9'))
-			ok = scan_number(sc);
-		else
-			ok = scan_word(sc);
-		if (!ok)
-			return false;
-		/* json-c would read 1-2 and nulltrue as one token. */
-		if (c != '"' && sc->at < sc->len && !is_space(sc->s[sc->at]) &&
-		    !strchr("}],:", sc->s[sc->at]))
-			return not_json(sc, "an unexpected character");
 	}
 	return true;
 }
@@ -444,8 +459,6 @@ enum json_verdict json_read(const char *text, size_t len, int depth_max, enum js
 	strbuf_init(&mended, INT_MAX - 1);
 	if (len >= INT_MAX / 3)
 		return refuse(e, JSON_UNSTORABLE, "more text than can be read", len);
-	while (sc.len > 0 && is_space(text[sc.len - 1]))
-		sc.len--;
 	if (!scan_tokens(&sc))
 		return sc.wrong ? refuse(e, JSON_SYNTAX, sc.wrong, sc.at)
 				: refuse(e, JSON_DEEP, "one array or object too many", sc.at);

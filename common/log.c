@@ -13,12 +13,16 @@
 #include "cpoa/clock.h"
 #include "cpoa/json.h"
 
-/* LINE_MAX bytes on the stack of whoever logs; KEPT of them for what closes a line that was cut. */
+/* On the stack of whoever logs; KEPT bytes of it are for what closes a line that was cut. */
 enum {
 	LOG_LINE_MAX = 12 * 1024,
 	KEPT = 64,
 	THREAD_NAME_SIZE = 16
 };
+
+/* A value is at most 6 bytes a byte (\u0001), and one such value fits beside what every line has.
+ */
+_Static_assert(LOG_LINE_MAX - KEPT >= 6 * LOG_VALUE_MAX + 2048, "a line holds a value");
 
 struct line {
 	size_t len;
@@ -38,6 +42,7 @@ static _Thread_local char thread_name[THREAD_NAME_SIZE];
 void log_setup(enum log_level least, enum log_format format, const char *service,
 	       const char *version)
 {
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): there are no threads yet */
 	const char *no_color = getenv("NO_COLOR");
 
 	setup.least = least;
@@ -51,8 +56,8 @@ void log_thread_name(const char *name)
 {
 	size_t len = utf8_cut(name, strlen(name), THREAD_NAME_SIZE - 1);
 
-	memset(thread_name, 0, sizeof(thread_name));
 	memcpy(thread_name, name, len);
+	thread_name[len] = '\0';
 	pthread_setname_np(pthread_self(), thread_name);
 }
 

@@ -4,6 +4,8 @@
  * One row an option: its name, kind, default (as text, read by the same code as a value), bounds, and where its value
  * goes in the program's struct of settings. The table parses, checks, and prints the help. A value out of bounds is an
  * error that names the variable, the value and the bounds. The value of a secret is never printed.
+ * An empty value is a value for text, secrets and URLs; for all else it means the default. A default that its own row
+ * does not allow is a bug.
  *
  * The environment wins over `.env` in the working directory (lines NAME=value, `#` comments, optional quotes and
  * `export `, at most 64 KiB). For a CONF_SECRET, NAME_FILE names a file whose content (less one final line end, at most

@@ -3,7 +3,8 @@
  *
  * Parsing is strict (RFC 8259: one value, UTF-8, nothing behind it) with a ceiling on depth, and tells apart what a
  * refusal must tell apart: what is not JSON, and what is JSON that PostgreSQL cannot store (NUL characters in strings,
- * text that is not UTF-8, numbers beyond a double).
+ * text that is not UTF-8, numbers beyond a double or with more than 16383 places behind the point). Of other numbers
+ * every digit is kept.
  *
  * A json_object belongs to one thread at a time: json-c's reference counts are not atomic.
  */

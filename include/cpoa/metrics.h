@@ -5,7 +5,8 @@
  * text, every series exists from the start with 0, and no peer can make one. An unknown value is counted as "other" when
  * the set has it.
  *
- * Updating: any thread, without a lock (relaxed atomics). metrics_setup() before threads are started.
+ * Updating: any thread, without a lock (relaxed atomics). metrics_setup() before threads are started; before
+ * it nothing is counted. A place that is in no set (and no "other" to take it) is a bug.
  */
 #ifndef CPOA_METRICS_H
 #define CPOA_METRICS_H

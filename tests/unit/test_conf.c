@@ -86,7 +86,7 @@ Test(conf, defaults)
 	cr_expect_null(s.text);
 }
 
-/* `error` NULL: it is taken and the field that `name` fills is `n` (text: compared with the value).
+/* `error` NULL: it is taken, and the field that `name` fills is `n` (of strings: the value itself).
  */
 static const struct {
 	const char *name, *value;
@@ -349,6 +349,7 @@ Test(conf, unknown_variables_are_warned_of)
 	setenv("T_NUMBR", "secret-value", 1);
 	setenv("T_NUMBER", "5", 1);
 	setenv("T_SECRET_FILE", "", 1);
+	setenv("T_SECRET_FILES", "x", 1);
 	setenv("T_TEXT_FILE", "x", 1);
 	setenv("U_OTHER", "x", 1);
 	cr_assert(conf_load(table, ROWS, &s, "T_", &warnings, &e));
@@ -357,7 +358,8 @@ Test(conf, unknown_variables_are_warned_of)
 	cr_expect(strstr(warnings.buf, "T_TEXT_FILE is set"));
 	cr_expect_null(strstr(warnings.buf, "secret-value"));
 	cr_expect_null(strstr(warnings.buf, "T_NUMBER"));
-	cr_expect_null(strstr(warnings.buf, "T_SECRET_FILE"));
+	cr_expect(strstr(warnings.buf, "T_SECRET_FILES is set"));
+	cr_expect_null(strstr(warnings.buf, "T_SECRET_FILE is set"));
 	cr_expect_null(strstr(warnings.buf, "U_OTHER"));
 	conf_release(table, ROWS, &s);
 }

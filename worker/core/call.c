@@ -157,7 +157,7 @@ static struct errand on_accepted(struct hearing *h)
 	call->status_url = xstrdup(url);
 	call->state = CALL_ACCEPTED;
 	call->news |= CALL_TAKEN;
-	return (struct errand){ERRAND_POLL, h->agent->interval_ms};
+	return poll_again(h, "its task is still at work");
 }
 
 static bool is_conflict(struct json_object *result)

@@ -9,7 +9,8 @@
 
 #include "core/call.h"
 
-enum { ERROR_TEXT_MAX = 2000 };
+/* A byte that is no UTF-8 takes three in what json_read() has mended. */
+enum { ERROR_TEXT_MAX = 2000, MENDED_MAX = 4 * ANSWER_MAX };
 
 static const char *const kind_names[REPLY_KINDS] = {
 	[REPLY_RESULT] = "result",     [REPLY_UNREACHABLE] = "unreachable", [REPLY_HTTP] = "http",
@@ -43,7 +44,7 @@ static char *sentence(const char *fmt, va_list ap)
 {
 	struct strbuf sb;
 
-	strbuf_init(&sb, ANSWER_MAX);
+	strbuf_init(&sb, MENDED_MAX);
 	strbuf_vaddf(&sb, fmt, ap);
 	strbuf_cut(&sb, utf8_cut(sb.buf, sb.len, ERROR_TEXT_MAX));
 	return strbuf_detach(&sb, NULL);
@@ -76,7 +77,7 @@ char *call_reply_text(const struct call *call, size_t *len)
 	size_t error_len = 0;
 	char *error_text = error ? json_text(error, &error_len) : NULL;
 
-	strbuf_init(&sb, 2 * (size_t)ANSWER_MAX);
+	strbuf_init(&sb, MENDED_MAX);
 	strbuf_addf(&sb, "{\"kind\":\"%s\",\"http_status\":%d,\"error\":", kind_names[r->kind], r->http_status);
 	strbuf_add(&sb, error_text ? error_text : "null", error_text ? error_len : 4);
 	/* The body goes in as it is: it was made by json_text, and printing it again would cost what parsing it saved. */
@@ -101,13 +102,15 @@ bool call_reply_read(struct call *call, const char *text, size_t len)
 	kind = json_str(stored, "kind");
 	for (i = 0; kind && i < REPLY_KINDS && strcmp(kind, kind_names[i]) != 0; i++)
 		;
-	if (!kind || i == REPLY_KINDS) {
+	error = json_str(stored, "error");
+	/* Only a result has a body for certain, only a failure a sentence: who reads replies counts on both. */
+	if (!kind || i == REPLY_KINDS || (i == REPLY_RESULT) == (error != NULL) ||
+	    (i == REPLY_RESULT && !json_obj(stored, "body"))) {
 		json_put(&stored);
 		return false;
 	}
 	r->kind = (enum reply_kind)i;
 	r->http_status = (int)json_num(stored, "http_status", 0);
-	error = json_str(stored, "error");
 	r->error = error ? xstrdup(error) : NULL;
 	set_body(r, json_object_get(json_any(stored, "body")));
 	json_put(&stored);

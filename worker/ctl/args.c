@@ -9,8 +9,11 @@
 
 #include "cpoa/clock.h"
 
-/* What getopt_long returns for row n is FIRST + n: no character, so never mistaken for a short option. */
-enum { FIRST = 256 };
+/* What getopt_long returns for row n is FIRST + n: no character, so never mistaken for a short
+ * option. */
+enum {
+	FIRST = 256
+};
 
 static bool takes_value(const struct arg_option *o)
 {
@@ -41,8 +44,9 @@ static bool set_number(const struct arg_option *o, const char *value, struct err
 	errno = 0;
 	n = strtoll(value, &end, 10);
 	if (end == value || *end || errno || n < o->min || n > o->max)
-		return err_set(e, ERR_USAGE, "--%s is '%.64s'; it must be a number from %lld to %lld", o->name, value,
-			       (long long)o->min, (long long)o->max);
+		return err_set(e, ERR_USAGE,
+			       "--%s is '%.64s'; it must be a number from %lld to %lld", o->name,
+			       value, (long long)o->min, (long long)o->max);
 	*o->number = n;
 	return true;
 }
@@ -56,18 +60,22 @@ static bool set(const struct arg_option *o, const char *value, struct err *e)
 	if (o->number && !set_number(o, value, e))
 		return false;
 	if (o->duration_us && !clock_parse_duration(value, o->duration_us))
-		return err_set(e, ERR_USAGE, "--%s is '%.64s'; it must be a time such as 90s, 15m, 2h or 30d", o->name,
-			       value);
+		return err_set(e, ERR_USAGE,
+			       "--%s is '%.64s'; it must be a time such as 90s, 15m, 2h or 30d",
+			       o->name, value);
 	if (o->list) {
 		if (o->list->n == ARGS_LIST_MAX)
-			return err_set(e, ERR_USAGE, "--%s is given more than %d times", o->name, ARGS_LIST_MAX);
+			return err_set(e, ERR_USAGE, "--%s is given more than %d times", o->name,
+				       ARGS_LIST_MAX);
 		o->list->item[o->list->n++] = value;
 	}
 	return true;
 }
 
-/* getopt_long has just passed the argument that it does not like, unless that is a cluster of short options. */
-static bool complain(const char *command, int c, char **argv, const struct arg_option *options, struct err *e)
+/* getopt_long has just passed the argument that it does not like, unless that is a cluster of short
+ * options. */
+static bool complain(const char *command, int c, char **argv, const struct arg_option *options,
+		     struct err *e)
 {
 	if (c == ':')
 		return err_set(e, ERR_USAGE, "--%s needs a value; `cpoa %s --help` explains it",
@@ -75,14 +83,17 @@ static bool complain(const char *command, int c, char **argv, const struct arg_o
 	if (optopt >= FIRST)
 		return err_set(e, ERR_USAGE, "--%s takes no value", options[optopt - FIRST].name);
 	if (optopt)
-		return err_set(e, ERR_USAGE, "'-%c' is no option of `cpoa %s`; `cpoa %s --help` lists them", optopt, command,
-			       command);
-	return err_set(e, ERR_USAGE, "'%.64s' is no option of `cpoa %s`, or stands for several; `cpoa %s --help` lists them",
+		return err_set(e, ERR_USAGE,
+			       "'-%c' is no option of `cpoa %s`; `cpoa %s --help` lists them",
+			       optopt, command, command);
+	return err_set(e, ERR_USAGE,
+		       "'%.64s' is no option of `cpoa %s`, or stands for several; `cpoa %s --help` "
+		       "lists them",
 		       argv[optind - 1], command, command);
 }
 
-bool args_parse(struct args *operands, const char *command, int argc, char **argv, const struct arg_option *options,
-		struct err *e)
+bool args_parse(struct args *operands, const char *command, int argc, char **argv,
+		const struct arg_option *options, struct err *e)
 {
 	struct option table[ARGS_OPTIONS_MAX + 1];
 	int n = to_getopt(options, table), c;
@@ -100,11 +111,14 @@ bool args_parse(struct args *operands, const char *command, int argc, char **arg
 	return true;
 }
 
-bool args_count(const struct args *operands, const char *command, int min, int max, const char *what, struct err *e)
+bool args_count(const struct args *operands, const char *command, int min, int max,
+		const char *what, struct err *e)
 {
 	if (operands->n < min)
-		return err_set(e, ERR_USAGE, "`cpoa %s` needs %s; `cpoa %s --help` explains it", command, what, command);
+		return err_set(e, ERR_USAGE, "`cpoa %s` needs %s; `cpoa %s --help` explains it",
+			       command, what, command);
 	if (operands->n > max)
-		return err_set(e, ERR_USAGE, "'%.64s' is one argument too many for `cpoa %s`", operands->item[max], command);
+		return err_set(e, ERR_USAGE, "'%.64s' is one argument too many for `cpoa %s`",
+			       operands->item[max], command);
 	return true;
 }

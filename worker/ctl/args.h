@@ -1,8 +1,9 @@
 /*
  * args: the arguments of a subcommand, by a table over getopt_long.
  *
- * One row an option: its name and where its value goes. Options and operands may be mixed, "--" ends the options, and an
- * unambiguous beginning of a name will do. Not for threads: getopt_long keeps its place in globals.
+ * One row an option: its name and where its value goes. Options and operands may be mixed, "--"
+ * ends the options, and an unambiguous beginning of a name will do. Not for threads: getopt_long
+ * keeps its place in globals.
  */
 #ifndef CTL_ARGS_H
 #define CTL_ARGS_H
@@ -12,7 +13,10 @@
 
 #include "cpoa/err.h"
 
-enum { ARGS_LIST_MAX = 256, ARGS_OPTIONS_MAX = 24 };
+enum {
+	ARGS_LIST_MAX = 256,
+	ARGS_OPTIONS_MAX = 24
+};
 
 /* The values of an option that may be given many times; they point into argv. */
 struct arg_list {
@@ -37,12 +41,13 @@ struct args {
 	char **item;
 };
 
-/* `command` is the name as it was typed ("workflow list"). False (ERR_USAGE): a sentence that names the argument. */
+/* `command` is the name as it was typed ("workflow list"). False (ERR_USAGE): a sentence that names
+ * the argument. */
 MUST_CHECK bool args_parse(struct args *operands, const char *command, int argc, char **argv,
 			   const struct arg_option *options, struct err *e);
 
 /* Whether there are `min` to `max` operands; `what` says what they are ("a workflow id"). */
-MUST_CHECK bool args_count(const struct args *operands, const char *command, int min, int max, const char *what,
-			   struct err *e);
+MUST_CHECK bool args_count(const struct args *operands, const char *command, int min, int max,
+			   const char *what, struct err *e);
 
 #endif

@@ -46,7 +46,8 @@ int connect_db(const struct settings *s, struct db **db)
 	struct err e = {0};
 
 	if (!db_configured(s)) {
-		say("PostgreSQL is not configured; set POSTGRES_HOST and its fellows, or DATABASE_URL");
+		say("PostgreSQL is not configured; set POSTGRES_HOST and its fellows, or "
+		    "DATABASE_URL");
 		return EXIT_USAGE;
 	}
 	*db = db_open(&o, &e);

@@ -10,7 +10,11 @@
 #include "ctl/ctl.h"
 #include "ctl/output.h"
 
-enum { TIMEOUT_MS = 3000, ANSWER_BYTES = 64 << 10, STATUS_OK = 200 };
+enum {
+	TIMEOUT_MS = 3000,
+	ANSWER_BYTES = 64 << 10,
+	STATUS_OK = 200
+};
 
 static int ask(int64_t port, const char *path)
 {
@@ -40,12 +44,14 @@ static int health_main(int argc, char **argv)
 {
 	AUTO(settings_release) struct settings s = {0};
 	int64_t port = 0;
-	const struct arg_option options[] = {{"port", .number = &port, .min = 1, .max = 65535}, {0}};
+	const struct arg_option options[] = {{"port", .number = &port, .min = 1, .max = 65535},
+					     {0}};
 	struct args operands;
 	struct err e = {0};
 	const char *what;
 
-	if (!args_parse(&operands, "health", argc, argv, options, &e) || !args_count(&operands, "health", 0, 1, "", &e))
+	if (!args_parse(&operands, "health", argc, argv, options, &e) ||
+	    !args_count(&operands, "health", 0, 1, "", &e))
 		return complain(&e);
 	what = operands.n ? operands.item[0] : "live";
 	if (strcmp(what, "live") != 0 && strcmp(what, "ready") != 0) {

@@ -1,8 +1,9 @@
 /*
  * cpoa migrate: brings the schema up.
  *
- * Many may run at once (every replica of a deployment does, at its start): an advisory lock lets one at a time pass, and
- * the others find nothing left to do. A migration and its row in schema_migrations are one transaction.
+ * Many may run at once (every replica of a deployment does, at its start): an advisory lock lets
+ * one at a time pass, and the others find nothing left to do. A migration and its row in
+ * schema_migrations are one transaction.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,10 +23,20 @@
 #include "engine/sql.h"
 #include "migrations.h"
 
-enum { LOCK_KEY = 0, TRIES = 6, PAUSE_MS = 1000, SCRIPT_MAX = 4 << 20 };
+enum {
+	LOCK_KEY = 0,
+	TRIES = 6,
+	PAUSE_MS = 1000,
+	SCRIPT_MAX = 4 << 20
+};
 
-enum state { PENDING, APPLIED, CHANGED };
-static const char *const state_names[] = {[PENDING] = "pending", [APPLIED] = "applied", [CHANGED] = "changed"};
+enum state {
+	PENDING,
+	APPLIED,
+	CHANGED
+};
+static const char *const state_names[] = {
+	[PENDING] = "pending", [APPLIED] = "applied", [CHANGED] = "changed"};
 
 struct step {
 	const struct migration *migration;
@@ -93,10 +104,11 @@ static bool read_plan(struct db *db, struct plan *p, struct err *e)
 		return false;
 	if (!db_int(there, 0, 0))
 		return true;
-	rows = db_query(db,
-			"SELECT version, checksum, (extract(epoch FROM applied_at) * 1000000)::int8 "
-			"FROM schema_migrations ORDER BY version",
-			0, NULL, e);
+	rows = db_query(
+		db,
+		"SELECT version, checksum, (extract(epoch FROM applied_at) * 1000000)::int8 "
+		"FROM schema_migrations ORDER BY version",
+		0, NULL, e);
 	if (!rows)
 		return false;
 	for (int r = 0; r < db_rows(rows); r++)
@@ -118,8 +130,10 @@ static struct json_object *step_json(const struct step *s)
 
 static void print_plan(const struct plan *p, bool json)
 {
-	static const struct table_column columns[] = {
-		{"VERSION", .right = true}, {"NAME", .gives = true}, {"STATE", .status = true}, {"APPLIED"}};
+	static const struct table_column columns[] = {{"VERSION", .right = true},
+						      {"NAME", .gives = true},
+						      {"STATE", .status = true},
+						      {"APPLIED"}};
 	struct json_object *list = json_object_new_array();
 	struct table t;
 
@@ -129,8 +143,9 @@ static void print_plan(const struct plan *p, bool json)
 		char version[16], time[TIME_TEXT_SIZE];
 
 		snprintf(version, sizeof(version), "%d", s->migration->version);
-		table_add(&t, (const char *const[]){version, s->migration->name, state_names[s->state],
-						    time_text(time, s->applied_us)});
+		table_add(&t,
+			  (const char *const[]){version, s->migration->name, state_names[s->state],
+						time_text(time, s->applied_us)});
 		json_object_array_add(list, step_json(s));
 	}
 	if (json)
@@ -146,32 +161,39 @@ static int check_plan(const struct plan *p)
 {
 	for (int i = 0; i < p->n; i++)
 		if (p->steps[i].state == CHANGED)
-			say("migration %s is not the one that was applied: its checksum differs. Applied migrations must "
+			say("migration %s is not the one that was applied: its checksum differs. "
+			    "Applied migrations must "
 			    "not be edited; add a new one",
 			    p->steps[i].migration->name);
 	if (p->newest > p->known)
-		say("the schema is at version %d, newer than this program (%d); it fits: migrations only add", p->newest,
-		    p->known);
+		say("the schema is at version %d, newer than this program (%d); it fits: "
+		    "migrations only add",
+		    p->newest, p->known);
 	return p->changed ? EXIT_REFUSED : EXIT_DONE;
 }
 
 /* ---- doing it ---- */
 
-/* One simple query is one transaction (PostgreSQL manual 55.2.2.1). Names and checksums are our own. */
+/* One simple query is one transaction (PostgreSQL manual 55.2.2.1). Names and checksums are our
+ * own. */
 static bool apply_once(struct db *db, const struct step *s, struct err *e)
 {
 	AUTO(strbuf_release) struct strbuf sql;
 
 	strbuf_init(&sql, SCRIPT_MAX);
 	strbuf_adds(&sql, s->migration->sql);
-	strbuf_addf(&sql, "\n;INSERT INTO schema_migrations (version, name, checksum) VALUES (%d, '%s', '%s')",
+	strbuf_addf(&sql,
+		    "\n;INSERT INTO schema_migrations (version, name, checksum) VALUES (%d, '%s', "
+		    "'%s')",
 		    s->migration->version, s->migration->name, s->checksum);
 	if (sql.failed)
-		return err_set(e, ERR_USAGE, "migration %s is longer than %d bytes", s->migration->name, SCRIPT_MAX);
+		return err_set(e, ERR_USAGE, "migration %s is longer than %d bytes",
+			       s->migration->name, SCRIPT_MAX);
 	return db_script(db, sql.buf, e);
 }
 
-/* A table in use is waited for briefly and often: who waits for its lock holds up all who come after. */
+/* A table in use is waited for briefly and often: who waits for its lock holds up all who come
+ * after. */
 static bool apply(struct db *db, const struct step *s, struct err *e)
 {
 	for (int i = 1; !apply_once(db, s, e); i++) {
@@ -234,11 +256,14 @@ static bool take_turn(struct db *db, struct err *e)
 		if (!db_script(db, sql, e))
 			return false;
 	}
-	/* Not before: nobody is to give up waiting for a turn. "already exists, skipping" is no news. */
+	/* Not before: nobody is to give up waiting for a turn. "already exists, skipping" is no
+	 * news. */
 	return db_script(db,
 			 "SET lock_timeout = '5s'; SET client_min_messages = warning;"
-			 "CREATE TABLE IF NOT EXISTS schema_migrations (version integer PRIMARY KEY, name text NOT NULL,"
-			 " checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT current_timestamp)",
+			 "CREATE TABLE IF NOT EXISTS schema_migrations (version integer PRIMARY "
+			 "KEY, name text NOT NULL,"
+			 " checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT "
+			 "current_timestamp)",
 			 e);
 }
 
@@ -281,7 +306,8 @@ static int dry_run(struct db *db, struct plan *p, bool json)
 			continue;
 		json_object_array_add(list, step_json(&p->steps[i]));
 		if (!json)
-			printf("would apply %s\n%s\n", p->steps[i].migration->name, p->steps[i].migration->sql);
+			printf("would apply %s\n%s\n", p->steps[i].migration->name,
+			       p->steps[i].migration->sql);
 	}
 	if (json)
 		print_json(list);
@@ -297,7 +323,8 @@ static int migrate_main(int argc, char **argv)
 	AUTO(db_close_ptr) struct db *db = NULL;
 	AUTO(plan_release) struct plan plan = {0};
 	bool json = false, dry = false, ask;
-	const struct arg_option options[] = {{"json", .flag = &json}, {"dry-run", .flag = &dry}, {0}};
+	const struct arg_option options[] = {
+		{"json", .flag = &json}, {"dry-run", .flag = &dry}, {0}};
 	struct args operands;
 	struct err e = {0};
 	int code;
@@ -326,12 +353,14 @@ const struct command cmd_migrate = {
 	.summary = "brings PostgreSQL's schema up; status",
 	.usage = "usage: cpoa migrate [up|status] [--dry-run] [--json]\n"
 		 "\n"
-		 "  up      (the default) applies what is not applied yet; safe from many places at once\n"
+		 "  up      (the default) applies what is not applied yet; safe from many places "
+		 "at once\n"
 		 "  status  each migration, and when it was applied\n"
 		 "\n"
 		 "  --dry-run  with up: prints what would be applied, and changes nothing\n"
 		 "  --json     an array of {version, name, state, applied_at, checksum}\n"
 		 "\n"
-		 "The migrations are embedded in this program. Exit code 4: no PostgreSQL; 5: an applied migration\n"
+		 "The migrations are embedded in this program. Exit code 4: no PostgreSQL; 5: an "
+		 "applied migration\n"
 		 "is not the one that this program brings.\n",
 };

@@ -13,7 +13,11 @@
 #include "cpoa/clock.h"
 #include "cpoa/json.h"
 
-enum { WIDTH_MIN = 40, WIDTH_MAX = 1000, FIELD_COLUMNS = 12 };
+enum {
+	WIDTH_MIN = 40,
+	WIDTH_MAX = 1000,
+	FIELD_COLUMNS = 12
+};
 
 static const char ellipsis[] = "\xe2\x80\xa6", replacement[] = "\xef\xbf\xbd";
 
@@ -51,9 +55,14 @@ const char *status_colour(const char *status)
 	static const struct {
 		const char *status, *colour;
 	} table[] = {
-		{"completed", "\033[32m"},   {"applied", "\033[32m"}, {"completed_with_errors", "\033[33m"},
-		{"in_progress", "\033[36m"}, {"pending", "\033[33m"}, {"failed", "\033[31m"},
-		{"cancelled", "\033[31m"},   {"changed", "\033[31m"},
+		{"completed", "\033[32m"},
+		{"applied", "\033[32m"},
+		{"completed_with_errors", "\033[33m"},
+		{"in_progress", "\033[36m"},
+		{"pending", "\033[33m"},
+		{"failed", "\033[31m"},
+		{"cancelled", "\033[31m"},
+		{"changed", "\033[31m"},
 	};
 
 	if (!status || !output_coloured())

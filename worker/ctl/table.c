@@ -10,7 +10,12 @@
 
 #include "ctl/output.h"
 
-enum { COLUMNS_MAX = 16, GAP = 2, NARROWEST = 8, NOTE_INDENT = 4 };
+enum {
+	COLUMNS_MAX = 16,
+	GAP = 2,
+	NARROWEST = 8,
+	NOTE_INDENT = 4
+};
 
 void table_init(struct table *t, const struct table_column *columns, int n)
 {
@@ -98,7 +103,8 @@ static void shrink(const struct table *t, int widths[COLUMNS_MAX], int excess)
 		int widest = -1;
 
 		for (int c = 0; c < t->n_columns; c++)
-			if (t->columns[c].gives && widths[c] > NARROWEST && (widest < 0 || widths[c] > widths[widest]))
+			if (t->columns[c].gives && widths[c] > NARROWEST &&
+			    (widest < 0 || widths[c] > widths[widest]))
 				widest = c;
 		if (widest < 0)
 			return;
@@ -113,7 +119,8 @@ static void pad(FILE *out, int n)
 		fprintf(out, "%*s", n, "");
 }
 
-static void print_cell(const struct table *t, FILE *out, int c, const char *text, int width, bool head)
+static void print_cell(const struct table *t, FILE *out, int c, const char *text, int width,
+		       bool head)
 {
 	AUTO(free_ptr) char *cut = cleaned(text, width);
 	const char *colour = t->columns[c].status && !head ? status_colour(text) : "";

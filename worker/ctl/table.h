@@ -1,6 +1,6 @@
 /*
- * table: rows of texts in columns. The columns take what their texts need; when that is more than the terminal has, the
- * columns marked `gives` are cut.
+ * table: rows of texts in columns. The columns take what their texts need; when that is more than
+ * the terminal has, the columns marked `gives` are cut.
  */
 #ifndef CTL_TABLE_H
 #define CTL_TABLE_H

@@ -13,7 +13,8 @@
 
 static void print_rows(bool json)
 {
-	static const struct table_column columns[] = {{"KIND"}, {"NAME"}, {"DETAIL", .gives = true}};
+	static const struct table_column columns[] = {
+		{"KIND"}, {"NAME"}, {"DETAIL", .gives = true}};
 	struct topology_row rows[TOPOLOGY_ROWS];
 	int n = topology_rows(rows);
 	struct json_object *list = json_object_new_array();
@@ -82,8 +83,10 @@ const struct command cmd_topology = {
 	.summary = "exchanges and queues: show, apply",
 	.usage = "usage: cpoa topology [show|apply] [--json]\n"
 		 "\n"
-		 "  show   the exchanges, queues and bindings that workers and senders rely on (asks no server)\n"
-		 "  apply  declares them on the broker of AMQP_URL; what is there already stays as it is\n"
+		 "  show   the exchanges, queues and bindings that workers and senders rely on "
+		 "(asks no server)\n"
+		 "  apply  declares them on the broker of AMQP_URL; what is there already stays as "
+		 "it is\n"
 		 "\n"
 		 "  --json  an array of {kind, name, detail}\n"
 		 "\n"

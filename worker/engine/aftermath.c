@@ -36,13 +36,11 @@ void house_enter(struct house *house, struct run *run)
 
 void house_leave(struct house *house, struct run *run)
 {
-	int64_t resume_at = house->settings->max_inflight - house->settings->max_inflight / 4;
-	int before = atomic_fetch_sub(&house->inflight, 1);
-
+	atomic_fetch_sub(&house->inflight, 1);
 	metric_add(&m_inflight, run->job.workflow ? run->job.workflow->index : WORKFLOW_COUNT, 0, -1);
 	run_unref(run);
-	/* The door opens again at three quarters; at nothing left, a drain is over. */
-	if (before - 1 == resume_at || before - 1 == 0)
+	/* One poke for all who leave before intake looks again. */
+	if (atomic_load(&house->room_wanted) && atomic_exchange(&house->room_wanted, false))
 		intake_poke(house->intake);
 }
 

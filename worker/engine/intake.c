@@ -1,6 +1,14 @@
-/* intake: the door. */
+/*
+ * intake: the door.
+ *
+ * Two things keep a worker from holding more than it may. As long as work goes through quickly, an ack is a credit: one more
+ * delivery may follow it, so acks are held back when there is no room, and the prefetch window closes by itself, without a
+ * word to the broker. When it stays full, or jobs of several types come at once, the consumers are cancelled; then all acks
+ * go out, and no broker's timeout bounds how long a workflow takes.
+ */
 #include "engine/intake.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,8 +23,20 @@
 #include "engine/stats.h"
 #include "engine/topology.h"
 
-/* Deliveries that each consumer may have unsettled: enough for one commit of all, few to hand back when the door closes. */
-enum { PREFETCH_MAX = 256, BACKLOG_MAX = 4096 };
+enum {
+	PREFETCH_MAX = 256,                        /* deliveries that a consumer may have unacked: enough for one commit */
+	RING_SIZE = 2048,                          /* deliveries that all may have unacked; a power of two */
+	HELD_BACK_MAX_US = 1000000,                /* how long an ack may be held back before the door closes */
+};
+
+_Static_assert(RING_SIZE >= WORKFLOW_COUNT * PREFETCH_MAX, "the ring holds every window");
+
+/* A delivery that was not acked yet. */
+struct unacked {
+	uint64_t tag;
+	int type; /* its consumer */
+	enum { FATE_OPEN, FATE_ACK, FATE_RETURN } fate;
+};
 
 struct settlement {
 	uint64_t epoch, tag;
@@ -37,6 +57,12 @@ struct intake {
 	struct mq *mq; /* NULL: no connection */
 	uint64_t epoch;
 	bool consuming;
+	unsigned generation;      /* of consumer tags */
+	int prefetch;
+	struct unacked ring[RING_SIZE]; /* from `first` to `next`, by number; tags rise by one */
+	uint64_t first, next;
+	int n_unacked[WORKFLOW_COUNT];
+	int64_t held_back_us;     /* since when an ack is held back; 0: none is */
 	struct backoff backoff;
 	int64_t retry_at_us;
 };
@@ -84,6 +110,9 @@ static void connection_lost(struct intake *in, const struct err *e)
 	in->consuming = false;
 	/* Tags of the old connection mean nothing on the next one; the broker delivers what was not acked again. */
 	in->epoch++;
+	in->first = in->next = 0;
+	in->held_back_us = 0;
+	memset(in->n_unacked, 0, sizeof(in->n_unacked));
 	atomic_store(&in->house->consuming, false);
 	atomic_store(&in->house->intake_connected, false);
 	in->retry_at_us = clock_mono_us() + backoff_next_ms(&in->backoff) * 1000;
@@ -92,12 +121,13 @@ static void connection_lost(struct intake *in, const struct err *e)
 static void connect(struct intake *in)
 {
 	struct mq_options o = settings_mq(in->house->settings, "cpoa intake");
-	int64_t prefetch = in->house->settings->max_inflight;
+	int64_t max = in->house->settings->max_inflight;
 	struct err e = {0};
 
+	in->prefetch = (int)(max < PREFETCH_MAX ? max : PREFETCH_MAX);
 	in->mq = mq_open(&o, &e);
 	if (!in->mq || (in->house->settings->declare_topology && !topology_apply(in->mq, &e)) ||
-	    !mq_prefetch(in->mq, (uint16_t)(prefetch < PREFETCH_MAX ? prefetch : PREFETCH_MAX), &e)) {
+	    !mq_prefetch(in->mq, (uint16_t)in->prefetch, &e)) {
 		connection_lost(in, &e);
 		return;
 	}
@@ -108,14 +138,25 @@ static void connect(struct intake *in)
 
 /* ---- open and closed ---- */
 
-/* The consumer's tag is its type: a delivery tells by it what it is for. */
+/*
+ * A consumer's tag begins with its type: a delivery tells by it what it is for. It is never used twice: RabbitMQ 3.10 keeps a
+ * cancelled consumer of a quorum queue as long as it has unacked messages, and its channel crashes when a new one of the same
+ * name goes on counting where that one stood.
+ */
+static void consumer_tag(const struct intake *in, int type, char out[MQ_SHORT_MAX + 1])
+{
+	snprintf(out, MQ_SHORT_MAX + 1, "%s.%u", workflow_types[type], in->generation);
+}
+
 static bool open_door(struct intake *in, struct err *e)
 {
-	char queue[QUEUE_NAME_SIZE];
+	char queue[QUEUE_NAME_SIZE], tag[MQ_SHORT_MAX + 1];
 
+	in->generation++;
 	for (int i = 0; i < WORKFLOW_COUNT; i++) {
 		topology_queue(queue, workflow_types[i]);
-		if (in->house->settings->runs[i] && !mq_consume(in->mq, queue, workflow_types[i], false, e))
+		consumer_tag(in, i, tag);
+		if (in->house->settings->runs[i] && !mq_consume(in->mq, queue, tag, false, e))
 			return err_wrap(e, "queue %s", queue);
 	}
 	in->consuming = true;
@@ -125,25 +166,34 @@ static bool open_door(struct intake *in, struct err *e)
 
 static bool close_door(struct intake *in, struct err *e)
 {
-	for (int i = 0; i < WORKFLOW_COUNT; i++)
-		if (in->house->settings->runs[i] && !mq_cancel(in->mq, workflow_types[i], e))
-			return false;
+	char tag[MQ_SHORT_MAX + 1];
+
 	in->consuming = false;
 	atomic_store(&in->house->consuming, false);
+	for (int i = 0; i < WORKFLOW_COUNT; i++) {
+		consumer_tag(in, i, tag);
+		if (in->house->settings->runs[i] && !mq_cancel(in->mq, tag, e))
+			return false;
+	}
 	return true;
+}
+
+static bool full(const struct intake *in)
+{
+	return atomic_load(&in->house->inflight) >= in->house->settings->max_inflight;
 }
 
 static bool wanted(struct intake *in)
 {
 	struct house *house = in->house;
-	int64_t max = house->settings->max_inflight, held = atomic_load(&house->inflight);
+	int64_t max = house->settings->max_inflight;
 
 	if (atomic_load(&house->draining) || atomic_load(&house->stopping) || !atomic_load(&house->lease))
 		return false;
-	/* Closed when full, open again at three quarters: no flapping at the edge. */
-	if (held > (in->consuming ? max - 1 : max - max / 4))
-		return false;
-	return ledger_backlog(house->ledger) < BACKLOG_MAX;
+	if (in->consuming)
+		return !in->held_back_us || clock_mono_us() - in->held_back_us < HELD_BACK_MAX_US;
+	/* Open again at three quarters: no flapping at the edge. */
+	return atomic_load(&house->inflight) <= max - (max + 3) / 4;
 }
 
 static void move_door(struct intake *in)
@@ -159,34 +209,52 @@ static void move_door(struct intake *in)
 
 /* ---- messages ---- */
 
-/* Its exchange and key say what a job is; one that came by another way is what its queue is for. */
-static const struct workflow *type_of(const struct mq_message *m)
+/* Which consumer it came to. */
+static int consumer_of(const struct mq_message *m)
 {
-	return workflow_by_type(strcmp(m->exchange, EXCHANGE_JOBS) == 0 ? m->routing_key : m->consumer_tag);
+	size_t n = strcspn(m->consumer_tag, ".");
+
+	for (int i = 0; i < WORKFLOW_COUNT; i++)
+		if (strlen(workflow_types[i]) == n && strncmp(m->consumer_tag, workflow_types[i], n) == 0)
+			return i;
+	BUG("a delivery for a consumer that was never started");
 }
 
-static void take(struct intake *in, struct mq_message *m)
+/* Its exchange and key say what a job is; one that came by another way is what its queue is for. */
+static const struct workflow *type_of(const struct mq_message *m, int consumer)
 {
-	struct run *run = run_new(&in->house->policy);
+	return strcmp(m->exchange, EXCHANGE_JOBS) == 0 ? workflow_by_type(m->routing_key) : workflows[consumer];
+}
 
-	run->message = m;
-	run->epoch = in->epoch;
-	run->job.workflow = type_of(m);
-	house_enter(in->house, run);
-	pool_put(in->house->pool, run);
+static void note_unacked(struct intake *in, uint64_t tag, int consumer)
+{
+	struct unacked *u = &in->ring[in->next++ % RING_SIZE];
+
+	if (in->next - in->first > RING_SIZE)
+		BUG("the broker delivered more than the windows allow");
+	*u = (struct unacked){.tag = tag, .type = consumer};
+	in->n_unacked[consumer]++;
 }
 
 static void on_delivery(struct intake *in, struct mq_message *m)
 {
-	struct err e = {0};
+	int consumer = consumer_of(m);
+	struct run *run;
 
-	if (in->consuming && wanted(in)) {
-		take(in, m);
+	note_unacked(in, m->tag, consumer);
+	if (!in->consuming || full(in) || !wanted(in)) {
+		/* More than there is room for: back with it, and the door closes as if an ack had been held back for ever. */
+		in->held_back_us = 1;
+		in->ring[(in->next - 1) % RING_SIZE].fate = FATE_RETURN;
+		mq_message_free(m);
 		return;
 	}
-	if (!mq_nack(in->mq, m->tag, true, &e))
-		connection_lost(in, &e);
-	mq_message_free(m);
+	run = run_new(&in->house->policy);
+	run->message = m;
+	run->epoch = in->epoch;
+	run->job.workflow = type_of(m, consumer);
+	house_enter(in->house, run);
+	pool_put(in->house->pool, run);
 }
 
 static void hear(struct intake *in)
@@ -213,12 +281,13 @@ static void hear(struct intake *in)
 	}
 }
 
-/* Acks in a row of neighbours could be one frame; the broker tells us apart from others by nothing else. */
-static void send_settlements(struct intake *in)
+/* ---- acks ---- */
+
+/* Notes what others have settled. */
+static void collect_settlements(struct intake *in)
 {
 	struct settlement *list;
 	size_t n;
-	struct err e = {0};
 
 	pthread_mutex_lock(&in->lock);
 	list = in->settled;
@@ -226,13 +295,75 @@ static void send_settlements(struct intake *in)
 	in->settled = NULL;
 	in->n_settled = in->cap_settled = 0;
 	pthread_mutex_unlock(&in->lock);
-	for (size_t i = 0; i < n && in->mq; i++) {
-		if (list[i].epoch != in->epoch)
+	for (size_t i = 0; i < n; i++) {
+		struct unacked *u;
+
+		if (list[i].epoch != in->epoch || in->first == in->next)
 			continue;
-		if (!(list[i].ack ? mq_ack(in->mq, list[i].tag, false, &e) : mq_nack(in->mq, list[i].tag, true, &e)))
-			connection_lost(in, &e);
+		u = &in->ring[(in->first + (list[i].tag - in->ring[in->first % RING_SIZE].tag)) % RING_SIZE];
+		assert(u->tag == list[i].tag);
+		u->fate = list[i].ack ? FATE_ACK : FATE_RETURN;
 	}
 	free(list);
+}
+
+/*
+ * How many deliveries there is room for beyond those that the broker may send already: the open part of the window of every
+ * consumer that is in use. A type that has nothing waiting takes no room; if it suddenly has, the door closes.
+ */
+static int64_t credit(const struct intake *in)
+{
+	int64_t room = in->house->settings->max_inflight - atomic_load(&in->house->inflight);
+
+	for (int i = 0; i < WORKFLOW_COUNT; i++)
+		if (in->n_unacked[i])
+			room -= in->prefetch - in->n_unacked[i];
+	return in->consuming ? room : RING_SIZE;
+}
+
+static struct unacked *first_unacked(struct intake *in)
+{
+	return in->first < in->next ? &in->ring[in->first % RING_SIZE] : NULL;
+}
+
+static void forget_first(struct intake *in)
+{
+	in->n_unacked[in->ring[in->first % RING_SIZE].type]--;
+	in->first++;
+}
+
+/* In the order of delivery, so that one ack speaks for all before it. */
+static bool send_acks(struct intake *in, struct err *e)
+{
+	struct unacked *u;
+	int64_t left = credit(in);
+	uint64_t last = 0;
+
+	while ((u = first_unacked(in)) && u->fate != FATE_OPEN) {
+		bool back = u->fate == FATE_RETURN;
+		uint64_t tag = u->tag;
+
+		if (!back && left-- <= 0)
+			break;
+		if (back && ((last && !mq_ack(in->mq, last, true, e)) || !mq_nack(in->mq, tag, true, e)))
+			return false;
+		last = back ? 0 : tag;
+		forget_first(in);
+	}
+	if (!u || u->fate == FATE_OPEN)
+		in->held_back_us = 0;
+	else if (!in->held_back_us)
+		in->held_back_us = clock_mono_us();
+	return !last || mq_ack(in->mq, last, true, e);
+}
+
+static void send_settlements(struct intake *in)
+{
+	struct err e = {0};
+
+	collect_settlements(in);
+	if (in->mq && !send_acks(in, &e))
+		connection_lost(in, &e);
 }
 
 /* ---- the thread ---- */
@@ -253,9 +384,11 @@ static void *intake_thread(void *arg)
 			connect(in);
 		if (!in->mq && in->retry_at_us - now < MQ_TICK_MS * 1000)
 			wait = (int)((in->retry_at_us - now) / 1000) + 1;
-		send_settlements(in);
 		move_door(in);
 		hear(in);
+		send_settlements(in);
+		if (in->held_back_us || !in->consuming)
+			atomic_store(&in->house->room_wanted, true);
 		mailbox_wait(&in->inbox, in->mq ? mq_fd(in->mq) : -1, wait < 0 ? 0 : wait);
 		(void)mailbox_take(&in->inbox);
 	}

@@ -12,12 +12,13 @@ const char sql_session[] = "SET enable_seqscan = off; SET enable_hashjoin = off;
 const int sql_schema_version = 2;
 
 /*
- * The workflow that a row belongs to, if it is this worker's. A change that admits a workflow must also have inserted it
+ * The workflow that a row belongs to, if it is this worker's. coalesce() keeps the planner off the partial index on
+ * claimed_by, under which all that this worker holds stands in one place: it would read that whole place for every row. A change that admits a workflow must also have inserted it
  * itself: a job whose X-Workflow-ID is already taken would otherwise write into that other workflow. A row that this very
  * transaction inserted has its xmin, and the ledger never puts two changes of one workflow into one batch.
  */
 #define ITS_WORKFLOW(row)                                                                                                   \
-	" JOIN workflow_instances w ON w.workflow_id = " row ".workflow_id AND w.claimed_by = $1"                           \
+	" JOIN workflow_instances w ON w.workflow_id = " row ".workflow_id AND coalesce(w.claimed_by, 0) = $1"                           \
 	" AND (NOT " row ".admit OR w.xmin = pg_current_xact_id()::xid) "
 
 /* clang-format off */
@@ -57,7 +58,7 @@ const struct db_statement sql_table[SQL_COUNT] = {
 		       " status_url = x.status_url, retry_count = x.retries, last_updated_timestamp = x.at "
 		       "FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::int4[], $7::timestamptz[])"
 		       " AS x(workflow_id, task_id, external_id, status_url, retries, at) "
-		       "JOIN workflow_instances w ON w.workflow_id = x.workflow_id AND w.claimed_by = $1 "
+		       "JOIN workflow_instances w ON w.workflow_id = x.workflow_id AND coalesce(w.claimed_by, 0) = $1 "
 		       "WHERE t.task_id = x.task_id",
 	},
 	[SQL_LAND] = {
@@ -68,7 +69,7 @@ const struct db_statement sql_table[SQL_COUNT] = {
 		       " last_updated_timestamp = x.at "
 		       "FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::jsonb[], $6::jsonb[], $7::json[], $8::int4[],"
 		       " $9::timestamptz[]) AS x(workflow_id, task_id, status, summary, error, reply, retries, at) "
-		       "JOIN workflow_instances w ON w.workflow_id = x.workflow_id AND w.claimed_by = $1 "
+		       "JOIN workflow_instances w ON w.workflow_id = x.workflow_id AND coalesce(w.claimed_by, 0) = $1 "
 		       "WHERE t.task_id = x.task_id",
 	},
 	[SQL_SAVE_PODCAST] = {
@@ -125,7 +126,7 @@ const struct db_statement sql_table[SQL_COUNT] = {
 		       " $10::bytea[], $11::jsonb[], $12::jsonb[], $13::timestamptz[]) AS x(fingerprint, reason, error_text, type,"
 		       " workflow_id, message_id, exchange, routing_key, body, properties, headers, at) "
 		       "WHERE x.workflow_id IS NULL OR EXISTS (SELECT FROM workflow_instances w"
-		       " WHERE w.workflow_id = x.workflow_id AND w.claimed_by = $1) "
+		       " WHERE w.workflow_id = x.workflow_id AND coalesce(w.claimed_by, 0) = $1) "
 		       "ORDER BY x.fingerprint, x.at DESC "
 		       "ON CONFLICT (fingerprint) DO UPDATE SET reason = excluded.reason, error_text = excluded.error_text,"
 		       " last_failed_at = excluded.last_failed_at, state = 'dead'",
@@ -133,7 +134,7 @@ const struct db_statement sql_table[SQL_COUNT] = {
 	[SQL_STRIKE] = {
 		.name = "strike", .n_params = 2, .scalars = 1,
 		.types = {DB_INT8, DB_UUID},
-		.sql = "DELETE FROM outbox_events WHERE event_id = ANY($2::uuid[]) AND claimed_by = $1",
+		.sql = "DELETE FROM outbox_events WHERE event_id = ANY($2::uuid[]) AND coalesce(claimed_by, 0) = $1",
 	},
 	[SQL_FIND_DUPLICATES] = {
 		.name = "find_duplicates", .n_params = 4, .scalars = 1,
@@ -184,7 +185,7 @@ const struct db_statement sql_table[SQL_COUNT] = {
 		.name = "claim_events", .n_params = 3, .scalars = 1 | 1 << 2,
 		.types = {DB_INT8, DB_INT8, DB_INT4},
 		.sql = "WITH c AS (SELECT event_id FROM outbox_events WHERE claimed_by = ANY($2::int8[]) LIMIT $3 FOR UPDATE SKIP LOCKED) "
-		       "UPDATE outbox_events o SET claimed_by = $1 FROM c WHERE o.event_id = c.event_id "
+		       "UPDATE outbox_events o SET claimed_by = $1 WHERE o.event_id = ANY(ARRAY(SELECT c.event_id FROM c)) "
 		       "RETURNING o.event_id, o.workflow_id, o.event_type, o.reply_to, o.correlation_id, coalesce(o.body,"
 		       " (SELECT w.terminal_event FROM workflow_instances w WHERE w.workflow_id = o.workflow_id))",
 	},

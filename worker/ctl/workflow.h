@@ -1,0 +1,17 @@
+/* workflow: the parts of `cpoa workflow`, a file each. Each returns an exit code. */
+#ifndef CTL_WORKFLOW_H
+#define CTL_WORKFLOW_H
+
+#include "cpoa/db.h"
+#include "cpoa/strbuf.h"
+
+/* A timestamptz as microseconds since 1970, for a list of columns. */
+#define SQL_US(column) "(extract(epoch FROM " column ") * 1000000)::int8"
+
+int workflow_list(int argc, char **argv);
+int workflow_show(int argc, char **argv);
+
+/* NULL where the row has a null. */
+const char *cell_text(const struct db_result *r, int row, int column);
+
+#endif
