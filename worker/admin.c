@@ -10,8 +10,11 @@
 #include "engine/build.h"
 #include "engine/stats.h"
 
-/* A thread that has not come round for so long hangs: nothing that it does waits longer on purpose. */
-enum { STALE_S = 30 };
+/* A thread that has not come round for so long hangs: nothing that it does waits longer on purpose.
+ */
+enum {
+	STALE_S = 30
+};
 
 static const char json_mime[] = "application/json";
 
@@ -45,8 +48,10 @@ static int answer(struct strbuf *body, const char **type, struct json_object *ch
 
 static int livez(void *ctx, struct strbuf *body, const char **type)
 {
-	static const char *const names[THREAD_COUNT] = {
-		[THREAD_INTAKE] = "intake", [THREAD_LEDGER] = "ledger", [THREAD_CALLER] = "caller", [THREAD_OUTBOX] = "outbox"};
+	static const char *const names[THREAD_COUNT] = {[THREAD_INTAKE] = "intake",
+							[THREAD_LEDGER] = "ledger",
+							[THREAD_CALLER] = "caller",
+							[THREAD_OUTBOX] = "outbox"};
 	struct house *house = ctx;
 	struct json_object *checks = json_object_new_object();
 	int64_t now = clock_mono_us();
@@ -64,12 +69,15 @@ static int readyz(void *ctx, struct strbuf *body, const char **type)
 {
 	struct house *house = ctx;
 	struct json_object *checks = json_object_new_object();
-	bool full = atomic_load(&house->inflight) >= house->settings->max_inflight - house->settings->max_inflight / 4;
+	bool full = atomic_load(&house->inflight) >=
+		    house->settings->max_inflight - house->settings->max_inflight / 4;
 	bool ok = check(checks, "schema", atomic_load(&house->schema_ok));
 
 	ok &= check(checks, "lease", atomic_load(&house->lease) != 0);
 	/* A worker that holds as much as it may has closed its door on purpose. */
-	ok &= check(checks, "consuming", atomic_load(&house->consuming) || (full && atomic_load(&house->intake_connected)));
+	ok &= check(checks, "consuming",
+		    atomic_load(&house->consuming) ||
+			    (full && atomic_load(&house->intake_connected)));
 	ok &= check(checks, "publishing", atomic_load(&house->outbox_connected));
 	ok &= check(checks, "not_draining", !atomic_load(&house->draining));
 	return answer(body, type, checks, ok);
@@ -91,7 +99,8 @@ static int version(void *ctx, struct strbuf *body, const char **type)
 }
 
 static const struct httpd_route routes[] = {
-	{"/livez", livez}, {"/readyz", readyz}, {"/metrics", metrics}, {"/version", version}, {NULL, NULL},
+	{"/livez", livez},     {"/readyz", readyz}, {"/metrics", metrics},
+	{"/version", version}, {NULL, NULL},
 };
 
 struct httpd *admin_start(struct house *house, struct err *e)
@@ -103,7 +112,8 @@ struct httpd *admin_start(struct house *house, struct err *e)
 		return NULL;
 	h = httpd_start(s->http_bind, (uint16_t)s->http_port, routes, house, e);
 	if (h)
-		log_info("probes and metrics are served", log_int("server.port", httpd_port(h)), LOG_END);
+		log_info("probes and metrics are served", log_int("server.port", httpd_port(h)),
+			 LOG_END);
 	else
 		err_wrap(e, "CPOA_HTTP_PORT");
 	return h;

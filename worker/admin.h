@@ -1,4 +1,5 @@
-/* admin: /livez /readyz /metrics /version of a worker. Reads counters and flags, touches no server. */
+/* admin: /livez /readyz /metrics /version of a worker. Reads counters and flags, touches no server.
+ */
 #ifndef WORKER_ADMIN_H
 #define WORKER_ADMIN_H
 
@@ -6,7 +7,8 @@
 
 #include "engine/house.h"
 
-/* NULL, with *e untouched, when CPOA_HTTP_PORT is 0; NULL with ERR_USAGE when the port cannot be had. */
+/* NULL, with *e untouched, when CPOA_HTTP_PORT is 0; NULL with ERR_USAGE when the port cannot be
+ * had. */
 struct httpd *admin_start(struct house *house, struct err *e);
 
 #endif

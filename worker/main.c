@@ -7,7 +7,7 @@
 
 const struct command *const command_table[] = {
 	&cmd_worker, &cmd_migrate, &cmd_topology, &cmd_enqueue, &cmd_workflow,
-	&cmd_events, &cmd_health,  &cmd_version,  &cmd_help,    NULL,
+	&cmd_events, &cmd_health,  &cmd_version,  &cmd_help,	NULL,
 };
 
 static const struct command *find(const char *name)
@@ -75,7 +75,8 @@ int main(int argc, char **argv)
 		return cmd_version.main(1, argv + 1);
 	c = find(argv[1]);
 	if (!c) {
-		fprintf(stderr, "cpoa: there is no command '%.64s'; `cpoa help` lists them\n", argv[1]);
+		fprintf(stderr, "cpoa: there is no command '%.64s'; `cpoa help` lists them\n",
+			argv[1]);
 		return EXIT_USAGE;
 	}
 	if (asks_for_help(argc - 1, argv + 1)) {

@@ -1,10 +1,12 @@
 /*
  * backoff: how long to wait before the next try; and the random numbers for it.
  *
- * Wait n is drawn evenly from the upper half of base·2^n (at most `max`): growing, so that a server in trouble gets
- * rest, and scattered, so that a thousand clients do not come back in the same millisecond.
+ * Wait n is drawn evenly from the upper half of base·2^n (at most `max`): growing, so that a server
+ * in trouble gets rest, and scattered, so that a thousand clients do not come back in the same
+ * millisecond.
  *
- * A struct belongs to one thread. rng_seed(0) seeds from the kernel; any other seed repeats exactly.
+ * A struct belongs to one thread. rng_seed(0) seeds from the kernel; any other seed repeats
+ * exactly.
  */
 #ifndef CPOA_BACKOFF_H
 #define CPOA_BACKOFF_H
@@ -21,7 +23,8 @@ uint64_t rng_next(struct rng *rng);
 /* Evenly from lo to hi, both included; lo <= hi. */
 int64_t rng_between(struct rng *rng, int64_t lo, int64_t hi);
 
-/* The n-th wait (n from 0) in milliseconds: within [base·2^n / 2, base·2^n], never above `max_ms`. */
+/* The n-th wait (n from 0) in milliseconds: within [base·2^n / 2, base·2^n], never above `max_ms`.
+ */
 int64_t backoff_ms(struct rng *rng, int64_t base_ms, int64_t max_ms, unsigned n);
 
 /* The same as a running count, for reconnecting. */

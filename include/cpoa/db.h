@@ -1,15 +1,17 @@
 /*
  * db: one PostgreSQL session, over libpq; the only files that include it.
  *
- * Statements stand in a table (struct db_statement) and are prepared when the session opens. A batch is some of them with
- * their parameters: db_batch_run() sends all in pipeline mode, in one implicit transaction ending at the one Sync
- * (PostgreSQL manual 34.5, 55.2.3), and either all of it happened or nothing. Parameters are arrays in binary form, one
- * array a column (struct db_column), so that a thousand rows are one statement and nothing is ever escaped or quoted.
+ * Statements stand in a table (struct db_statement) and are prepared when the session opens. A
+ * batch is some of them with their parameters: db_batch_run() sends all in pipeline mode, in one
+ * implicit transaction ending at the one Sync (PostgreSQL manual 34.5, 55.2.3), and either all of
+ * it happened or nothing. Parameters are arrays in binary form, one array a column (struct
+ * db_column), so that a thousand rows are one statement and nothing is ever escaped or quoted.
  *
- * Text that PostgreSQL cannot store makes a batch fail (ERR_REJECT): the caller decides what to try alone.
+ * Text that PostgreSQL cannot store makes a batch fail (ERR_REJECT): the caller decides what to try
+ * alone.
  *
- * Everything here belongs to the thread that opened the session. Calls block; `tcp_user_timeout` and keepalives bound how
- * long a dead peer can hold one.
+ * Everything here belongs to the thread that opened the session. Calls block; `tcp_user_timeout`
+ * and keepalives bound how long a dead peer can hold one.
  */
 #ifndef CPOA_DB_H
 #define CPOA_DB_H
@@ -26,23 +28,36 @@ struct db;
 struct db_result;
 
 struct db_options {
-	const char *url;          /* DATABASE_URL, or NULL/"": the five below */
+	const char *url; /* DATABASE_URL, or NULL/"": the five below */
 	const char *host, *user, *password, *dbname;
 	int64_t port;
 	const char *sslmode, *sslrootcert; /* NULL or "": libpq's default */
 	const char *application_name;
-	int64_t lost_after_ms;    /* tcp_user_timeout, keepalives, and both idle timeouts of the session; 0: none */
+	int64_t lost_after_ms; /* tcp_user_timeout, keepalives, and both idle timeouts of the
+				  session; 0: none */
 	int64_t connect_timeout_s;
 };
 
 /* The types of PostgreSQL that we send. */
-enum db_type { DB_TEXT, DB_UUID, DB_INT4, DB_INT8, DB_BOOL, DB_TIME, DB_JSON, DB_JSONB, DB_BYTEA };
+enum db_type {
+	DB_TEXT,
+	DB_UUID,
+	DB_INT4,
+	DB_INT8,
+	DB_BOOL,
+	DB_TIME,
+	DB_JSON,
+	DB_JSONB,
+	DB_BYTEA
+};
 
-enum { DB_PARAMS_MAX = 24 };
+enum {
+	DB_PARAMS_MAX = 24
+};
 
 /*
- * A statement: every parameter is an array of `types[i]`, or a single value where bit i of `scalars` is set.
- * `name` is what it is prepared under and shown as in errors.
+ * A statement: every parameter is an array of `types[i]`, or a single value where bit i of
+ * `scalars` is set. `name` is what it is prepared under and shown as in errors.
  */
 struct db_statement {
 	const char *name;
@@ -54,25 +69,32 @@ struct db_statement {
 
 /* ---- session ---- */
 
-/* NULL on failure: ERR_LOST when the server is not there, ERR_USAGE when it refuses us (password, database, TLS). */
+/* NULL on failure: ERR_LOST when the server is not there, ERR_USAGE when it refuses us (password,
+ * database, TLS). */
 MUST_CHECK struct db *db_open(const struct db_options *o, struct err *e);
 void db_close(struct db *db); /* NULL is fine */
 
 /* Prepares statements, in one round trip. */
-MUST_CHECK bool db_prepare(struct db *db, const struct db_statement *table, size_t n, struct err *e);
+MUST_CHECK bool db_prepare(struct db *db, const struct db_statement *table, size_t n,
+			   struct err *e);
 
-/* Whatever stands in `sql` (several statements are one transaction); no results. For migrations and session settings. */
+/* Whatever stands in `sql` (several statements are one transaction); no results. For migrations and
+ * session settings. */
 MUST_CHECK bool db_script(struct db *db, const char *sql, struct err *e);
 
-/* One statement with text parameters (NULL: null), results in text form. For commands and tests. NULL on failure. */
-MUST_CHECK struct db_result *db_query(struct db *db, const char *sql, int n, const char *const *params, struct err *e);
+/* One statement with text parameters (NULL: null), results in text form. For commands and tests.
+ * NULL on failure. */
+MUST_CHECK struct db_result *db_query(struct db *db, const char *sql, int n,
+				      const char *const *params, struct err *e);
 
 /* The socket, for poll(2); -1 when the session is gone. */
 int db_fd(const struct db *db);
 
-/* Reads what has come without waiting, and passes each notification (LISTEN) on; false (ERR_LOST): the session is gone. */
-MUST_CHECK bool db_notified(struct db *db, void (*notify)(void *ctx, const char *channel, const char *payload), void *ctx,
-			    struct err *e);
+/* Reads what has come without waiting, and passes each notification (LISTEN) on; false (ERR_LOST):
+ * the session is gone. */
+MUST_CHECK bool db_notified(struct db *db,
+			    void (*notify)(void *ctx, const char *channel, const char *payload),
+			    void *ctx, struct err *e);
 
 /* The server's version as PostgreSQL counts it: 150020. */
 int db_server_version(const struct db *db);
@@ -87,7 +109,9 @@ struct db_column {
 	bool nulls;
 };
 
-enum { DB_COLUMN_MAX = 256 << 20 }; /* bytes of one parameter */
+enum {
+	DB_COLUMN_MAX = 256 << 20
+}; /* bytes of one parameter */
 
 void db_column_init(struct db_column *c, enum db_type type);
 void db_column_release(struct db_column *c);
@@ -95,16 +119,18 @@ void db_column_reset(struct db_column *c);
 
 /* Each appends one element; the function must fit the type. A NULL pointer appends a null. */
 void db_put_null(struct db_column *c);
-void db_put_text(struct db_column *c, const char *s);                    /* TEXT JSON JSONB */
-void db_put_bytes(struct db_column *c, const void *data, size_t len);    /* TEXT JSON JSONB BYTEA */
+void db_put_text(struct db_column *c, const char *s);		      /* TEXT JSON JSONB */
+void db_put_bytes(struct db_column *c, const void *data, size_t len); /* TEXT JSON JSONB BYTEA */
 void db_put_uuid(struct db_column *c, const struct uuid *id);
-void db_put_int(struct db_column *c, int64_t n);                         /* INT4 INT8 */
+void db_put_int(struct db_column *c, int64_t n); /* INT4 INT8 */
 void db_put_bool(struct db_column *c, bool b);
-void db_put_time(struct db_column *c, int64_t wall_us);                  /* microseconds since 1970; 0: null */
+void db_put_time(struct db_column *c, int64_t wall_us); /* microseconds since 1970; 0: null */
 
 /* ---- batches ---- */
 
-enum { DB_BATCH_MAX = 24 };
+enum {
+	DB_BATCH_MAX = 24
+};
 
 struct db_batch {
 	struct {
@@ -122,14 +148,17 @@ static inline void db_batch_init(struct db_batch *b)
 	b->failed = -1;
 }
 
-/* The columns stay the caller's and must live until db_batch_run has returned. Returns the step's number. */
-int db_batch_add(struct db_batch *b, const struct db_statement *statement, struct db_column *columns);
+/* The columns stay the caller's and must live until db_batch_run has returned. Returns the step's
+ * number. */
+int db_batch_add(struct db_batch *b, const struct db_statement *statement,
+		 struct db_column *columns);
 
 /*
- * Runs it. True: committed. False: nothing happened, except that with ERR_LOST it is unknown whether the commit did.
- * ERR_RETRY: deadlock, serialization, too many locks, no memory or disk, cancelled: the same may pass; ERR_REJECT: e->code
- * is the SQLSTATE, b->failed the step, or -1 where the commit itself was refused (a deferred constraint). A batch of more
- * than 1 GiB, or a column that failed, is refused (54000) unsent. Results are released by db_batch_clear.
+ * Runs it. True: committed. False: nothing happened, except that with ERR_LOST it is unknown
+ * whether the commit did. ERR_RETRY: deadlock, serialization, too many locks, no memory or disk,
+ * cancelled: the same may pass; ERR_REJECT: e->code is the SQLSTATE, b->failed the step, or -1
+ * where the commit itself was refused (a deferred constraint). A batch of more than 1 GiB, or a
+ * column that failed, is refused (54000) unsent. Results are released by db_batch_clear.
  */
 MUST_CHECK bool db_batch_run(struct db *db, struct db_batch *b, struct err *e);
 void db_batch_clear(struct db_batch *b);
@@ -141,14 +170,16 @@ int db_affected(const struct db_result *r); /* rows that an INSERT, UPDATE or DE
 int db_columns(const struct db_result *r);
 const char *db_column_name(const struct db_result *r, int col);
 bool db_is_null(const struct db_result *r, int row, int col);
-/* NUL-terminated, valid as long as the result; for TEXT, JSON, JSONB, BYTEA in binary form, for everything in text form. */
+/* NUL-terminated, valid as long as the result; for TEXT, JSON, JSONB, BYTEA in binary form, for
+ * everything in text form. */
 const char *db_text(const struct db_result *r, int row, int col);
 size_t db_length(const struct db_result *r, int row, int col);
-int64_t db_int(const struct db_result *r, int row, int col);   /* INT2 INT4 INT8 BOOL; null: 0 */
-int64_t db_time(const struct db_result *r, int row, int col);  /* TIMESTAMPTZ in binary form: us since 1970; null: 0 */
+int64_t db_int(const struct db_result *r, int row, int col); /* INT2 INT4 INT8 BOOL; null: 0 */
+int64_t db_time(const struct db_result *r, int row,
+		int col); /* TIMESTAMPTZ in binary form: us since 1970; null: 0 */
 struct uuid db_uuid(const struct db_result *r, int row, int col);
 void db_result_free(struct db_result *r);
 void db_result_free_ptr(struct db_result **r); /* for AUTO */
-void db_close_ptr(struct db **db);             /* for AUTO */
+void db_close_ptr(struct db **db);	       /* for AUTO */
 
 #endif

@@ -1,12 +1,13 @@
 /*
  * err: what went wrong, for the caller to act on and for people to read.
  *
- * A fallible function returns bool, is marked MUST_CHECK, and takes a `struct err *` as its last parameter. On success
- * the struct is left untouched. On failure its class says what the caller can do, its text says what was wrong, where,
- * and what to do about it: complete enough to print as it is. No code ever parses a text.
+ * A fallible function returns bool, is marked MUST_CHECK, and takes a `struct err *` as its last
+ * parameter. On success the struct is left untouched. On failure its class says what the caller can
+ * do, its text says what was wrong, where, and what to do about it: complete enough to print as it
+ * is. No code ever parses a text.
  *
- * Conditions are returned; bugs are asserted. Assertions and BUG() stay in a release build: a worker that has caught
- * itself in the wrong ends, and another one takes its work over.
+ * Conditions are returned; bugs are asserted. Assertions and BUG() stay in a release build: a
+ * worker that has caught itself in the wrong ends, and another one takes its work over.
  *
  * Any thread; no function here allocates.
  */
@@ -16,10 +17,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define MUST_CHECK __attribute__((warn_unused_result))
+#define MUST_CHECK	       __attribute__((warn_unused_result))
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
 
-/* Runs `release` on the variable when its scope is left: AUTO(strbuf_release) struct strbuf sb = …; */
+/* Runs `release` on the variable when its scope is left: AUTO(strbuf_release) struct strbuf sb = …;
+ */
 #define AUTO(release) __attribute__((__cleanup__(release)))
 
 /* The class of an error is what its reader can do. */
@@ -31,7 +33,9 @@ enum err_class {
 	ERR_USAGE,  /* arguments or configuration: a person must change them */
 };
 
-enum { ERR_TEXT_MAX = 768 };
+enum {
+	ERR_TEXT_MAX = 768
+};
 
 struct err {
 	enum err_class class;
@@ -39,22 +43,25 @@ struct err {
 	char text[ERR_TEXT_MAX];
 };
 
-/* Sets class and text (cut at ERR_TEXT_MAX, control characters replaced by spaces); always returns false. */
+/* Sets class and text (cut at ERR_TEXT_MAX, control characters replaced by spaces); always returns
+ * false. */
 bool err_set(struct err *e, enum err_class class, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 /* Puts "CONTEXT: " before the text that is there; always returns false. */
 bool err_wrap(struct err *e, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 /* Like err_set with the text of an errno value appended; always returns false. */
-bool err_errno(struct err *e, enum err_class class, int errnum, const char *fmt, ...) PRINTF_LIKE(4, 5);
+bool err_errno(struct err *e, enum err_class class, int errnum, const char *fmt, ...)
+	PRINTF_LIKE(4, 5);
 
 /* The impossible has happened: prints where and why to stderr and aborts. */
 #define BUG(...) err_bug(__FILE__, __LINE__, __VA_ARGS__)
-void err_bug(const char *file, int line, const char *fmt, ...) PRINTF_LIKE(3, 4) __attribute__((noreturn));
+void err_bug(const char *file, int line, const char *fmt, ...) PRINTF_LIKE(3, 4)
+	__attribute__((noreturn));
 
 /*
- * Allocation that does not fail: out of memory ends the process. For what is small or has a limit of its own; what a
- * peer can make large has a ceiling before it comes here.
+ * Allocation that does not fail: out of memory ends the process. For what is small or has a limit
+ * of its own; what a peer can make large has a ceiling before it comes here.
  */
 void *xmalloc(size_t size) __attribute__((malloc, returns_nonnull));
 void *xcalloc(size_t n, size_t size) __attribute__((malloc, returns_nonnull));

@@ -1,15 +1,18 @@
 /*
  * http: requests over libcurl's multi interface; the only files that include it.
  *
- * One struct http belongs to one thread and holds any number of requests in flight: curl_multi_socket_action over one epoll
- * descriptor, so that a waiting request costs no thread and no polling. Connections are reused. Redirects are not
- * followed. http and https only; certificates are checked. Every body has a ceiling. No environment variable names a proxy.
+ * One struct http belongs to one thread and holds any number of requests in flight:
+ * curl_multi_socket_action over one epoll descriptor, so that a waiting request costs no thread and
+ * no polling. Connections are reused. Redirects are not followed. http and https only; certificates
+ * are checked. Every body has a ceiling. No environment variable names a proxy.
  *
- * libcurl sends a request a second time by itself, a POST as well, when a kept connection breaks before a byte of the answer
- * has come: a server may see it twice, so whoever asks for work carries an idempotency key.
+ * libcurl sends a request a second time by itself, a POST as well, when a kept connection breaks
+ * before a byte of the answer has come: a server may see it twice, so whoever asks for work carries
+ * an idempotency key.
  *
- * A request lives inside the thing that asks (no allocation of ours per request but the body): fill the struct, http_start()
- * it, and `done` is called from http_work() exactly once, unless http_cancel() was faster.
+ * A request lives inside the thing that asks (no allocation of ours per request but the body): fill
+ * the struct, http_start() it, and `done` is called from http_work() exactly once, unless
+ * http_cancel() was faster.
  */
 #ifndef CPOA_HTTP_H
 #define CPOA_HTTP_H
@@ -21,31 +24,35 @@
 #include "cpoa/err.h"
 #include "cpoa/strbuf.h"
 
-enum { HTTP_HEADERS_MAX = 12 };
+enum {
+	HTTP_HEADERS_MAX = 12
+};
 
 struct http;
 
 struct http_options {
 	const char *user_agent;
-	const char *ca_file;     /* NULL or "": the system's */
+	const char *ca_file;	 /* NULL or "": the system's */
 	int64_t max_connections; /* kept open when idle, at least 16 */
 };
 
-/* How a request ended. The class of a failure without an answer matters: a request that never left was not seen. */
+/* How a request ended. The class of a failure without an answer matters: a request that never left
+ * was not seen. */
 enum http_outcome {
-	HTTP_ANSWERED,    /* a status line and a whole body */
+	HTTP_ANSWERED,	  /* a status line and a whole body */
 	HTTP_UNREACHABLE, /* no connection: refused, no route, no name, TLS, none within 10 s */
 	HTTP_TIMEOUT,
-	HTTP_BROKEN,      /* the connection broke before the answer was whole */
-	HTTP_TOO_LARGE,   /* the body passed its ceiling, or the headers 64 KiB */
+	HTTP_BROKEN,	  /* the connection broke before the answer was whole */
+	HTTP_TOO_LARGE,	  /* the body passed its ceiling, or the headers 64 KiB */
 	HTTP_BAD_REQUEST, /* the URL or a header is not one; nothing was sent */
 };
 
 struct http_request {
 	/* ---- to be filled in; all must live until done ---- */
-	const char *method; /* "GET" or "POST" */
-	const char *url; /* shorter than HTTP_URL_MAX */
-	const char *headers[HTTP_HEADERS_MAX]; /* "Name: value", NULL-terminated; a control character refuses the request */
+	const char *method;		       /* "GET" or "POST" */
+	const char *url;		       /* shorter than HTTP_URL_MAX */
+	const char *headers[HTTP_HEADERS_MAX]; /* "Name: value", NULL-terminated; a control
+						  character refuses the request */
 	const void *body;
 	size_t body_len;
 	int64_t timeout_ms;
@@ -55,11 +62,12 @@ struct http_request {
 
 	/* ---- the answer, valid from `done` on; http_request_release() frees it ---- */
 	enum http_outcome outcome;
-	int status;            /* 0 without an answer */
-	int64_t retry_after_ms; /* Retry-After (RFC 9110 §10.2.3), either form, at most 7 days; -1: none, or "0" */
+	int status;		/* 0 without an answer */
+	int64_t retry_after_ms; /* Retry-After (RFC 9110 §10.2.3), either form, at most 7 days; -1:
+				   none, or "0" */
 	struct strbuf answer;
 	char content_type[128];
-	char error[256];       /* what went wrong, when not HTTP_ANSWERED */
+	char error[256]; /* what went wrong, when not HTTP_ANSWERED */
 	int64_t took_us;
 
 	/* ---- http.c's ---- */
@@ -73,7 +81,8 @@ MUST_CHECK struct http *http_new(const struct http_options *o, struct err *e);
 /* Cancels what is still in flight (without calling `done`) and frees all. */
 void http_free(struct http *h);
 
-/* Hands the request over until `done`. A request that cannot even begin is done with an outcome at the next http_work. */
+/* Hands the request over until `done`. A request that cannot even begin is done with an outcome at
+ * the next http_work. */
 void http_start(struct http *h, struct http_request *r);
 
 /* Takes it back: `done` will not be called. */
@@ -94,15 +103,19 @@ void http_work(struct http *h);
 size_t http_in_flight(const struct http *h);
 
 /* One request, waiting for it. For commands and tests. False: e says why there was no answer. */
-MUST_CHECK bool http_ask(const char *method, const char *url, const char *body, int64_t timeout_ms, int *status,
-			 struct strbuf *answer, struct err *e);
+MUST_CHECK bool http_ask(const char *method, const char *url, const char *body, int64_t timeout_ms,
+			 int *status, struct strbuf *answer, struct err *e);
 
 /* ---- URLs (RFC 3986, by libcurl's parser) ---- */
 
-enum { HTTP_URL_MAX = 2048 };
+enum {
+	HTTP_URL_MAX = 2048
+};
 
-/* `reference` resolved against `base`; http and https only, without user information or fragment. */
-MUST_CHECK bool http_resolve(const char *base, const char *reference, char out[HTTP_URL_MAX], struct err *e);
+/* `reference` resolved against `base`; http and https only, without user information or fragment.
+ */
+MUST_CHECK bool http_resolve(const char *base, const char *reference, char out[HTTP_URL_MAX],
+			     struct err *e);
 
 /* Whether both have the same scheme, host and port. */
 bool http_same_origin(const char *a, const char *b);

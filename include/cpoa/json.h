@@ -1,10 +1,10 @@
 /*
  * json: JSON from strangers, over json-c.
  *
- * Parsing is strict (RFC 8259: one value, UTF-8, nothing behind it) with a ceiling on depth, and tells apart what a
- * refusal must tell apart: what is not JSON, and what is JSON that PostgreSQL cannot store (NUL characters in strings,
- * text that is not UTF-8, numbers beyond a double or with more than 16383 places behind the point). Of other numbers
- * every digit is kept.
+ * Parsing is strict (RFC 8259: one value, UTF-8, nothing behind it) with a ceiling on depth, and
+ * tells apart what a refusal must tell apart: what is not JSON, and what is JSON that PostgreSQL
+ * cannot store (NUL characters in strings, text that is not UTF-8, numbers beyond a double or with
+ * more than 16383 places behind the point). Of other numbers every digit is kept.
  *
  * A json_object belongs to one thread at a time: json-c's reference counts are not atomic.
  */
@@ -18,12 +18,14 @@
 
 #include "cpoa/err.h"
 
-enum { JSON_DEPTH_MAX = 32 };
+enum {
+	JSON_DEPTH_MAX = 32
+};
 
 enum json_verdict {
 	JSON_OK,
-	JSON_SYNTAX,     /* not JSON */
-	JSON_DEEP,       /* nested deeper than allowed */
+	JSON_SYNTAX,	 /* not JSON */
+	JSON_DEEP,	 /* nested deeper than allowed */
 	JSON_UNSTORABLE, /* JSON that PostgreSQL cannot keep */
 };
 
@@ -34,16 +36,18 @@ enum json_mode {
 };
 
 /*
- * Parses `len` bytes. On JSON_OK *out is a new reference (json_object_put it; NULL for the JSON value null); else *out is
- * NULL and e->text a sentence with the place.
+ * Parses `len` bytes. On JSON_OK *out is a new reference (json_object_put it; NULL for the JSON
+ * value null); else *out is NULL and e->text a sentence with the place.
  */
-MUST_CHECK enum json_verdict json_read(const char *text, size_t len, int depth_max, enum json_mode mode,
-				       struct json_object **out, struct err *e);
+MUST_CHECK enum json_verdict json_read(const char *text, size_t len, int depth_max,
+				       enum json_mode mode, struct json_object **out,
+				       struct err *e);
 
 /* The compact text; free() it. */
 char *json_text(struct json_object *o, size_t *len);
 
-/* Getters that take what they find: NULL or the default when `o` is NULL, no object, or has no such member of the type. */
+/* Getters that take what they find: NULL or the default when `o` is NULL, no object, or has no such
+ * member of the type. */
 const char *json_str(struct json_object *o, const char *key);
 struct json_object *json_obj(struct json_object *o, const char *key);
 struct json_object *json_arr(struct json_object *o, const char *key);
@@ -57,18 +61,21 @@ void json_set_num(struct json_object *o, const char *key, int64_t n);
 /* Adds a new reference to `v` (may be NULL: null). */
 void json_set_ref(struct json_object *o, const char *key, struct json_object *v);
 
-/* Drops the reference that the variable holds (NULL is fine), and nulls it. Also for AUTO(json_put). */
+/* Drops the reference that the variable holds (NULL is fine), and nulls it. Also for
+ * AUTO(json_put). */
 void json_put(struct json_object **o);
 
-/* Whether `len` bytes are UTF-8 as PostgreSQL takes it: no overlong forms, no surrogates, at most U+10FFFF, no NUL. */
+/* Whether `len` bytes are UTF-8 as PostgreSQL takes it: no overlong forms, no surrogates, at most
+ * U+10FFFF, no NUL. */
 bool utf8_ok(const char *s, size_t len);
 
-/* The length of the character that `len` bytes begin with (1 to 4), or 0 when there is none that utf8_ok() takes. */
+/* The length of the character that `len` bytes begin with (1 to 4), or 0 when there is none that
+ * utf8_ok() takes. */
 size_t utf8_char(const char *s, size_t len);
 
 /*
- * The length of the longest prefix of at most `max` bytes that ends between characters, and between words when there is a
- * space or line end in its last 200 bytes.
+ * The length of the longest prefix of at most `max` bytes that ends between characters, and between
+ * words when there is a space or line end in its last 200 bytes.
  */
 size_t utf8_cut(const char *s, size_t len, size_t max);
 

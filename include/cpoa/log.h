@@ -1,12 +1,14 @@
 /*
  * log: one event a line, on stderr.
  *
- * As JSON with the field names of the Elastic Common Schema ("@timestamp", "log.level", "message", "service.name",
- * "process.thread.name", and the fields of the call), or as text for people. Every value is escaped and cut at
- * LOG_VALUE_MAX bytes, so that nothing a peer sends can break a line or flood the log; broken UTF-8 is replaced. A line is
- * written by one write(2). Payloads and secrets are never logged: pass ids, counts and sentences.
+ * As JSON with the field names of the Elastic Common Schema ("@timestamp", "log.level", "message",
+ * "service.name", "process.thread.name", and the fields of the call), or as text for people. Every
+ * value is escaped and cut at LOG_VALUE_MAX bytes, so that nothing a peer sends can break a line or
+ * flood the log; broken UTF-8 is replaced. A line is written by one write(2). Payloads and secrets
+ * are never logged: pass ids, counts and sentences.
  *
- *	log_info("workflow ended", log_uuid("workflow.id", &id), log_str("event.outcome", "success"), LOG_END);
+ *	log_info("workflow ended", log_uuid("workflow.id", &id), log_str("event.outcome",
+ * "success"), LOG_END);
  *
  * Any thread. log_setup() before threads are started.
  */
@@ -19,17 +21,32 @@
 #include "cpoa/err.h"
 #include "cpoa/uuid.h"
 
-enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
-enum log_format { LOG_JSON, LOG_TEXT };
+enum log_level {
+	LOG_DEBUG,
+	LOG_INFO,
+	LOG_WARN,
+	LOG_ERROR
+};
+enum log_format {
+	LOG_JSON,
+	LOG_TEXT
+};
 
-enum { LOG_VALUE_MAX = 1024 };
+enum {
+	LOG_VALUE_MAX = 1024
+};
 
-enum log_kind { LOG_KIND_END, LOG_KIND_STR, LOG_KIND_INT, LOG_KIND_UUID };
+enum log_kind {
+	LOG_KIND_END,
+	LOG_KIND_STR,
+	LOG_KIND_INT,
+	LOG_KIND_UUID
+};
 
 struct log_field {
 	enum log_kind kind;
 	const char *key; /* a literal */
-	const char *s;   /* may be NULL: the field is left out */
+	const char *s;	 /* may be NULL: the field is left out */
 	int64_t n;
 	struct uuid id;
 };
@@ -57,7 +74,8 @@ static inline struct log_field log_err(const struct err *e)
 }
 
 /* `service`, `version`: literals, in every line. */
-void log_setup(enum log_level least, enum log_format format, const char *service, const char *version);
+void log_setup(enum log_level least, enum log_format format, const char *service,
+	       const char *version);
 
 /* The name of the calling thread in its lines and for the kernel (15 characters). */
 void log_thread_name(const char *name);
@@ -68,8 +86,8 @@ bool log_wants(enum log_level level);
 void log_line(enum log_level level, const char *message, ...);
 
 #define log_debug(...) log_line(LOG_DEBUG, __VA_ARGS__)
-#define log_info(...) log_line(LOG_INFO, __VA_ARGS__)
-#define log_warn(...) log_line(LOG_WARN, __VA_ARGS__)
+#define log_info(...)  log_line(LOG_INFO, __VA_ARGS__)
+#define log_warn(...)  log_line(LOG_WARN, __VA_ARGS__)
 #define log_error(...) log_line(LOG_ERROR, __VA_ARGS__)
 
 #endif

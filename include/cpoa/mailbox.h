@@ -1,10 +1,11 @@
 /*
  * mailbox: a thread's inbox. Many post, one takes.
  *
- * What travels is linked in (`struct mail` as a member), so posting never allocates, never blocks and never fails.
- * Posting hands the mail over: the poster no longer touches it. mailbox_take() hands over everything that has come, in
- * the order of posting, with one lock. The descriptor is readable while there is mail: put it into poll(2). It is
- * written only when the box was empty, so a thousand mails cost one wake-up.
+ * What travels is linked in (`struct mail` as a member), so posting never allocates, never blocks
+ * and never fails. Posting hands the mail over: the poster no longer touches it. mailbox_take()
+ * hands over everything that has come, in the order of posting, with one lock. The descriptor is
+ * readable while there is mail: put it into poll(2). It is written only when the box was empty, so
+ * a thousand mails cost one wake-up.
  */
 #ifndef CPOA_MAILBOX_H
 #define CPOA_MAILBOX_H
@@ -88,8 +89,8 @@ void mailbox_poke(struct mailbox *box);
 /* The owner alone: all that has come; clears the descriptor. */
 struct mail_list mailbox_take(struct mailbox *box);
 
-/* The owner alone: waits until there is mail, a poke, `extra_fd` (or -1) is readable, or the time is up (-1: never).
- * Returns whether extra_fd is readable. A signal ends it early. */
+/* The owner alone: waits until there is mail, a poke, `extra_fd` (or -1) is readable, or the time
+ * is up (-1: never). Returns whether extra_fd is readable. A signal ends it early. */
 bool mailbox_wait(struct mailbox *box, int extra_fd, int timeout_ms);
 
 static inline int mailbox_fd(const struct mailbox *box)

@@ -1,10 +1,10 @@
 /*
  * strbuf: a growing string with a ceiling.
  *
- * `buf` is always NUL-terminated and never NULL, `len` does not count the NUL, and embedded NULs are allowed. There is
- * no buffer without a ceiling: what would pass `max` is dropped whole, and so is all that
- * follows (what stands is a prefix of what was meant); `failed` is set and stays set until reset or release, so that a
- * builder need not check each append but looks once at the end.
+ * `buf` is always NUL-terminated and never NULL, `len` does not count the NUL, and embedded NULs
+ * are allowed. There is no buffer without a ceiling: what would pass `max` is dropped whole, and so
+ * is all that follows (what stands is a prefix of what was meant); `failed` is set and stays set
+ * until reset or release, so that a builder need not check each append but looks once at the end.
  *
  * Owned by whoever initialised it; not shared between threads.
  */
@@ -24,7 +24,8 @@ struct strbuf {
 	bool failed;
 };
 
-/* Life cycle. init allocates nothing; release frees and leaves an empty, usable buffer with the same ceiling. */
+/* Life cycle. init allocates nothing; release frees and leaves an empty, usable buffer with the
+ * same ceiling. */
 void strbuf_init(struct strbuf *sb, size_t max);
 void strbuf_release(struct strbuf *sb);
 

@@ -1,8 +1,9 @@
 /*
  * timers: what is due when. A binary heap of timers that live inside the things that wait.
  *
- * Add, cancel and move are O(log n), the next due time O(1). A timer is in at most one heap. Timers with the same due
- * time come out in the order in which they were added. One thread; nothing is allocated for a timer itself.
+ * Add, cancel and move are O(log n), the next due time O(1). A timer is in at most one heap. Timers
+ * with the same due time come out in the order in which they were added. One thread; nothing is
+ * allocated for a timer itself.
  */
 #ifndef CPOA_TIMERS_H
 #define CPOA_TIMERS_H
@@ -14,7 +15,8 @@
 struct timer {
 	int64_t due_us; /* monotonic */
 	uint64_t seq;
-	size_t slot; /* 1 + its place in the heap; 0: not set. Zero the struct before its first use. */
+	size_t slot; /* 1 + its place in the heap; 0: not set. Zero the struct before its first use.
+		      */
 };
 
 struct timers {
@@ -40,7 +42,8 @@ static inline bool timer_is_set(const struct timer *timer)
 /* Takes out and returns the earliest that is due at `now_us`, or NULL. */
 struct timer *timers_pop_due(struct timers *t, int64_t now_us);
 
-/* Milliseconds until the earliest (rounded up, at least 0, at most `max_ms`); max_ms when there is none. */
+/* Milliseconds until the earliest (rounded up, at least 0, at most `max_ms`); max_ms when there is
+ * none. */
 int timers_wait_ms(const struct timers *t, int64_t now_us, int max_ms);
 
 #endif

@@ -1,7 +1,8 @@
 /*
- * trace: W3C Trace Context (Recommendation of 2021-11-23), as far as a carrier needs it: read `traceparent`, go on from
- * it with a span of our own, write it. An unreadable parent starts a new trace (§3.2.2.3); `tracestate` is carried along
- * as it came, and dropped when it is malformed or longer than 512 bytes (§3.3.1.5). Any thread.
+ * trace: W3C Trace Context (Recommendation of 2021-11-23), as far as a carrier needs it: read
+ * `traceparent`, go on from it with a span of our own, write it. An unreadable parent starts a new
+ * trace (§3.2.2.3); `tracestate` is carried along as it came, and dropped when it is malformed or
+ * longer than 512 bytes (§3.3.1.5). Any thread.
  */
 #ifndef CPOA_TRACE_H
 #define CPOA_TRACE_H
@@ -9,7 +10,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { TRACE_PARENT_SIZE = 56, TRACE_STATE_MAX = 512 };
+enum {
+	TRACE_PARENT_SIZE = 56,
+	TRACE_STATE_MAX = 512
+};
 
 struct trace {
 	uint8_t trace_id[16];

@@ -1,7 +1,7 @@
 /*
- * agents: who is called. One file each holds the request that the agent takes and the check of what it answers, side by
- * side; here stands their table. To add one: a file, a line in the enum, a line in agents.c, its settings in
- * engine/settings.c.
+ * agents: who is called. One file each holds the request that the agent takes and the check of what
+ * it answers, side by side; here stands their table. To add one: a file, a line in the enum, a line
+ * in agents.c, its settings in engine/settings.c.
  */
 #ifndef AGENTS_AGENTS_H
 #define AGENTS_AGENTS_H
@@ -9,7 +9,15 @@
 #include "core/call.h"
 #include "core/run.h"
 
-enum agent_index { AGENT_WCHA, AGENT_PSWA, AGENT_VFA, AGENT_SCA, AGENT_IGA, AGENT_TDA, AGENT_COUNT };
+enum agent_index {
+	AGENT_WCHA,
+	AGENT_PSWA,
+	AGENT_VFA,
+	AGENT_SCA,
+	AGENT_IGA,
+	AGENT_TDA,
+	AGENT_COUNT
+};
 
 extern const struct agent wcha, pswa, vfa;
 
@@ -29,9 +37,10 @@ const struct reply *wcha_harvest(struct run *run, const char *topic);
 const struct reply *pswa_weave(struct run *run, const char *topic, const char *content);
 
 /*
- * VFA: the voice of a script. The reply of a result has "status" "success" or "skipped". `voice` is borrowed (NULL: none),
- * `script` too.
+ * VFA: the voice of a script. The reply of a result has "status" "success" or "skipped". `voice` is
+ * borrowed (NULL: none), `script` too.
  */
-const struct reply *vfa_forge(struct run *run, struct json_object *script, struct json_object *voice);
+const struct reply *vfa_forge(struct run *run, struct json_object *script,
+			      struct json_object *voice);
 
 #endif

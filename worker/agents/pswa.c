@@ -10,7 +10,8 @@ static bool truthy(const char *s)
 	return s && *s;
 }
 
-/* A stored answer comes as {"script_data": {script}, …}, an answer in one go as the script itself. */
+/* A stored answer comes as {"script_data": {script}, …}, an answer in one go as the script itself.
+ */
 static void accept(const struct call *call, struct json_object *result, struct reply *reply)
 {
 	struct json_object *script = json_obj(result, "script_data");
@@ -19,7 +20,8 @@ static void accept(const struct call *call, struct json_object *result, struct r
 
 	(void)call;
 	if (!script && (truthy(error) || truthy(code)))
-		reply_failure(reply, REPLY_REPORTED, result, "PSWA reported %s: %s", truthy(error) ? error : code,
+		reply_failure(reply, REPLY_REPORTED, result, "PSWA reported %s: %s",
+			      truthy(error) ? error : code,
 			      message ? message : "it gave no message");
 	else if (!script && json_any(result, "script_data"))
 		reply_failure(reply, REPLY_MALFORMED, result, "PSWA's script_data is no object");
@@ -27,8 +29,9 @@ static void accept(const struct call *call, struct json_object *result, struct r
 		script = script ? script : result;
 		if (!truthy(json_str(script, "script_id")) || !truthy(json_str(script, "title")) ||
 		    !json_arr(script, "segments"))
-			reply_failure(reply, REPLY_MALFORMED, result,
-				      "PSWA's script lacks a script_id, a title or a list of segments");
+			reply_failure(
+				reply, REPLY_MALFORMED, result,
+				"PSWA's script lacks a script_id, a title or a list of segments");
 		else
 			reply_result(reply, json_object_get(script));
 	}
@@ -41,17 +44,20 @@ const struct reply *pswa_weave(struct run *run, const char *topic, const char *c
 	struct call *call;
 
 	if (!run_ask(run, &pswa, "pswa", &call)) {
-		struct json_object *request = json_object_new_object(), *input = json_object_new_object();
+		struct json_object *request = json_object_new_object(),
+				   *input = json_object_new_object();
 
 		json_set_str(request, "content", content);
 		json_set_str(request, "topic", topic);
 		json_set_str(input, "topic", topic);
-		json_set_num(input, "content_input_length", (int64_t)utf8_count(content, strlen(content)));
+		json_set_num(input, "content_input_length",
+			     (int64_t)utf8_count(content, strlen(content)));
 		json_set_str(input, "idempotency_key_for_pswa", call->key);
 		call_send(call, request, input);
 	}
 	if (call_wants_summary(call) && call_reply(call)->kind == REPLY_RESULT) {
-		struct json_object *script = reply_body(call_reply(call)), *summary = json_object_new_object();
+		struct json_object *script = reply_body(call_reply(call)),
+				   *summary = json_object_new_object();
 
 		json_set_str(summary, "script_id", json_str(script, "script_id"));
 		json_set_str(summary, "title", json_str(script, "title"));

@@ -19,22 +19,25 @@ static void accept(const struct call *call, struct json_object *result, struct r
 	if (is(status, "success") || is(status, "skipped"))
 		reply_result(reply, json_object_get(result));
 	else if (is(status, "error") || (!status && code))
-		reply_failure(reply, REPLY_REPORTED, result, "VFA reported %s: %s", code ? code : "an error",
-			      message ? message : "it gave no message");
+		reply_failure(reply, REPLY_REPORTED, result, "VFA reported %s: %s",
+			      code ? code : "an error", message ? message : "it gave no message");
 	else
-		reply_failure(reply, REPLY_MALFORMED, result, "VFA answered with the unknown status '%s'",
-			      status ? status : "");
+		reply_failure(reply, REPLY_MALFORMED, result,
+			      "VFA answered with the unknown status '%s'", status ? status : "");
 }
 
 const struct agent vfa = {.name = "VFA", .label = "vfa", .index = AGENT_VFA, .accept = accept};
 
-const struct reply *vfa_forge(struct run *run, struct json_object *script, struct json_object *voice)
+const struct reply *vfa_forge(struct run *run, struct json_object *script,
+			      struct json_object *voice)
 {
 	struct call *call;
 
 	if (!run_ask(run, &vfa, "vfa", &call)) {
-		struct json_object *request = json_object_new_object(), *input = json_object_new_object();
-		struct json_object *params = voice ? json_object_get(voice) : json_object_new_object();
+		struct json_object *request = json_object_new_object(),
+				   *input = json_object_new_object();
+		struct json_object *params =
+			voice ? json_object_get(voice) : json_object_new_object();
 
 		json_set_ref(request, "script", script);
 		json_set_ref(request, "voice_params", params);
@@ -45,7 +48,8 @@ const struct reply *vfa_forge(struct run *run, struct json_object *script, struc
 		call_send(call, request, input);
 	}
 	if (call_wants_summary(call) && call_reply(call)->kind == REPLY_RESULT) {
-		struct json_object *result = reply_body(call_reply(call)), *summary = json_object_new_object();
+		struct json_object *result = reply_body(call_reply(call)),
+				   *summary = json_object_new_object();
 
 		json_set_str(summary, "status", json_str(result, "status"));
 		json_set_str(summary, "audio_gcs_uri", json_str(result, "audio_filepath"));

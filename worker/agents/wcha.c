@@ -6,7 +6,8 @@
 
 #include "agents/agents.h"
 
-/* PSWA refuses more than it can read: the text is cut here, once, so that the row holds what was really used. */
+/* PSWA refuses more than it can read: the text is cut here, once, so that the row holds what was
+ * really used. */
 static struct json_object *harvest_of(struct json_object *result, const char *content, size_t max)
 {
 	struct json_object *o = json_object_new_object();
@@ -25,7 +26,8 @@ static void accept(const struct call *call, struct json_object *result, struct r
 	const char *message = json_str(result, "message");
 
 	if (!status || strcmp(status, "success") != 0)
-		reply_failure(reply, REPLY_REPORTED, result, "WCHA reported %s: %s", status ? status : "no status",
+		reply_failure(reply, REPLY_REPORTED, result, "WCHA reported %s: %s",
+			      status ? status : "no status",
 			      message ? message : "it gave no message");
 	else if (!content || !*content)
 		reply_failure(reply, REPLY_MALFORMED, result, "WCHA critical failure: No content.");
@@ -40,7 +42,8 @@ const struct reply *wcha_harvest(struct run *run, const char *topic)
 	struct call *call;
 
 	if (!run_ask(run, &wcha, "wcha", &call)) {
-		struct json_object *request = json_object_new_object(), *input = json_object_new_object();
+		struct json_object *request = json_object_new_object(),
+				   *input = json_object_new_object();
 
 		json_set_str(request, "topic", topic);
 		json_set(request, "use_search", json_object_new_boolean(1));
@@ -49,10 +52,12 @@ const struct reply *wcha_harvest(struct run *run, const char *topic)
 		call_send(call, request, input);
 	}
 	if (call_wants_summary(call) && call_reply(call)->kind == REPLY_RESULT) {
-		struct json_object *body = reply_body(call_reply(call)), *summary = json_object_new_object();
+		struct json_object *body = reply_body(call_reply(call)),
+				   *summary = json_object_new_object();
 		const char *content = json_str(body, "content");
 
-		json_set_num(summary, "content_length", (int64_t)utf8_count(content, strlen(content)));
+		json_set_num(summary, "content_length",
+			     (int64_t)utf8_count(content, strlen(content)));
 		json_set_ref(summary, "source_urls", json_arr(body, "source_urls"));
 		json_set_str(summary, "message", json_str(body, "message"));
 		call_summary(call, summary);

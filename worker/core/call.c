@@ -10,8 +10,14 @@
 #include "cpoa/json.h"
 #include "cpoa/strbuf.h"
 
-/* A task that an agent has lost, or a conflict: never asked for again in a tight loop, however short the interval. */
-enum { AGAIN_MIN_MS = 20, PREVIEW_MAX = 300, EXTERNAL_ID_MAX = 255, STATUS_URL_MAX = 1024 };
+/* A task that an agent has lost, or a conflict: never asked for again in a tight loop, however
+ * short the interval. */
+enum {
+	AGAIN_MIN_MS = 20,
+	PREVIEW_MAX = 300,
+	EXTERNAL_ID_MAX = 255,
+	STATUS_URL_MAX = 1024
+};
 
 /* What one answer is judged with. */
 struct hearing {
@@ -38,7 +44,8 @@ static struct errand landed(struct hearing *h)
 	return nothing;
 }
 
-static struct errand fail(struct hearing *h, enum reply_kind kind, const char *fmt, ...) PRINTF_LIKE(3, 4);
+static struct errand fail(struct hearing *h, enum reply_kind kind, const char *fmt, ...)
+	PRINTF_LIKE(3, 4);
 
 static struct errand fail(struct hearing *h, enum reply_kind kind, const char *fmt, ...)
 {
@@ -55,16 +62,17 @@ static struct errand fail(struct hearing *h, enum reply_kind kind, const char *f
 }
 
 /*
- * The errand in `delay_ms`, but not beyond the call's deadline: a wait that would pass it ends at it, so that the agent is
- * asked a last time; once it has passed, the call fails.
+ * The errand in `delay_ms`, but not beyond the call's deadline: a wait that would pass it ends at
+ * it, so that the agent is asked a last time; once it has passed, the call fails.
  */
-static struct errand within_deadline(struct hearing *h, enum errand_kind kind, int64_t delay_ms, const char *why)
+static struct errand within_deadline(struct hearing *h, enum errand_kind kind, int64_t delay_ms,
+				     const char *why)
 {
 	int64_t left_ms = (h->call->deadline_us - h->now_us) / 1000;
 
 	if (left_ms <= 0)
-		return fail(h, REPLY_UNREACHABLE, "%s gave no result within %lld s (%s)", h->call->agent->name,
-			    (long long)(h->agent->total_ms / 1000), why);
+		return fail(h, REPLY_UNREACHABLE, "%s gave no result within %lld s (%s)",
+			    h->call->agent->name, (long long)(h->agent->total_ms / 1000), why);
 	return (struct errand){kind, delay_ms < left_ms ? delay_ms : left_ms};
 }
 
@@ -116,7 +124,8 @@ static struct errand accept_result(struct hearing *h, struct json_object *result
 	return landed(h);
 }
 
-/* What an agent's body says about a failure, for a sentence: the usual members, else how it begins. */
+/* What an agent's body says about a failure, for a sentence: the usual members, else how it begins.
+ */
 static const char *said(struct hearing *h, char preview[PREVIEW_MAX + 1])
 {
 	static const char *const members[] = {"message", "error", "details", "error_code"};
@@ -145,11 +154,14 @@ static struct errand on_accepted(struct hearing *h)
 	const char *id = json_str(h->body, "task_id"), *url = json_str(h->body, "status_url");
 
 	if (!h->body)
-		return fail(h, REPLY_NOT_JSON, "%s answered 202 with a body that is no JSON object", call->agent->name);
+		return fail(h, REPLY_NOT_JSON, "%s answered 202 with a body that is no JSON object",
+			    call->agent->name);
 	if (!id || !*id || !url || !*url)
-		return fail(h, REPLY_MALFORMED, "%s answered 202 without task_id and status_url", call->agent->name);
+		return fail(h, REPLY_MALFORMED, "%s answered 202 without task_id and status_url",
+			    call->agent->name);
 	if (strlen(id) > EXTERNAL_ID_MAX || strlen(url) > STATUS_URL_MAX)
-		return fail(h, REPLY_MALFORMED, "%s answered 202 with a task_id or status_url that is too long",
+		return fail(h, REPLY_MALFORMED,
+			    "%s answered 202 with a task_id or status_url that is too long",
 			    call->agent->name);
 	free(call->external_id);
 	free(call->status_url);
@@ -181,12 +193,15 @@ static struct errand on_submitted(struct hearing *h)
 	if (status == 202)
 		return on_accepted(h);
 	if (status == 409 || (h->body && is_conflict(h->body)))
-		return submit_again(h, "another worker's request under the same key is being processed");
+		return submit_again(
+			h, "another worker's request under the same key is being processed");
 	if (status == 200 || status == 201)
 		return h->body ? accept_result(h, h->body)
-			       : fail(h, REPLY_NOT_JSON, "%s answered %d with a body that is no JSON object: %s",
+			       : fail(h, REPLY_NOT_JSON,
+				      "%s answered %d with a body that is no JSON object: %s",
 				      call->agent->name, status, said(h, preview));
-	snprintf(why, sizeof(why), "%s answered HTTP %d: %s", call->agent->name, status, said(h, preview));
+	snprintf(why, sizeof(why), "%s answered HTTP %d: %s", call->agent->name, status,
+		 said(h, preview));
 	if (may_pass(status))
 		return retry(h, REPLY_HTTP, why);
 	return fail(h, REPLY_HTTP, "%s", why);
@@ -202,7 +217,9 @@ static struct errand on_failure_state(struct hearing *h)
 	if (!message)
 		message = json_str(result, "message");
 	if (!message)
-		message = json_object_is_type(result, json_type_string) ? json_object_get_string(result) : NULL;
+		message = json_object_is_type(result, json_type_string)
+				  ? json_object_get_string(result)
+				  : NULL;
 	return fail(h, REPLY_REPORTED, "%s reported that its task failed: %s", h->call->agent->name,
 		    message && *message ? message : "it gave no reason");
 }
@@ -214,9 +231,11 @@ static struct errand on_terminal(struct hearing *h, const char *status)
 	if (strcmp(status, "FAILURE") == 0)
 		return on_failure_state(h);
 	if (!result)
-		return fail(h, REPLY_MALFORMED, "%s reported success without a result object", h->call->agent->name);
+		return fail(h, REPLY_MALFORMED, "%s reported success without a result object",
+			    h->call->agent->name);
 	if (is_conflict(result))
-		return submit_again(h, "another worker's request under the same key is being processed");
+		return submit_again(
+			h, "another worker's request under the same key is being processed");
 	return accept_result(h, result);
 }
 
@@ -228,7 +247,8 @@ static struct errand on_polled(struct hearing *h)
 	char preview[PREVIEW_MAX + 1];
 
 	call->state = CALL_ACCEPTED;
-	/* The originals tell a failure by 500 and a conflict by 409: what the body says counts, whatever the status. */
+	/* The originals tell a failure by 500 and a conflict by 409: what the body says counts,
+	 * whatever the status. */
 	if (state && (strcmp(state, "SUCCESS") == 0 || strcmp(state, "FAILURE") == 0))
 		return on_terminal(h, state);
 	if (status == 404)
@@ -236,12 +256,14 @@ static struct errand on_polled(struct hearing *h)
 	if (may_pass(status))
 		return poll_again(h, "its status page answers with errors");
 	if (status == 409)
-		return submit_again(h, "another worker's request under the same key is being processed");
+		return submit_again(
+			h, "another worker's request under the same key is being processed");
 	if (status >= 300)
-		return fail(h, REPLY_HTTP, "the status page of %s answered HTTP %d: %s", call->agent->name, status,
-			    said(h, preview));
+		return fail(h, REPLY_HTTP, "the status page of %s answered HTTP %d: %s",
+			    call->agent->name, status, said(h, preview));
 	if (!h->body)
-		return fail(h, REPLY_NOT_JSON, "the status page of %s answered with a body that is no JSON object: %s",
+		return fail(h, REPLY_NOT_JSON,
+			    "the status page of %s answered with a body that is no JSON object: %s",
 			    call->agent->name, said(h, preview));
 	return poll_again(h, "its task is still at work");
 }
@@ -265,7 +287,8 @@ static struct errand on_silence(struct hearing *h, bool polling)
 	/* The same request would get the same flood, or be refused again by our own client. */
 	if (a->kind == ANSWER_TOO_LARGE || a->kind == ANSWER_REFUSED)
 		return fail(h, REPLY_UNREACHABLE, "%s", why);
-	return polling ? poll_again(h, "its status page does not answer") : retry(h, REPLY_UNREACHABLE, why);
+	return polling ? poll_again(h, "its status page does not answer")
+		       : retry(h, REPLY_UNREACHABLE, why);
 }
 
 /* ---- the interface ---- */
@@ -275,12 +298,15 @@ struct errand call_begin(struct call *call, const struct policy *policy, int64_t
 	const struct agent_policy *agent = &policy->agent[call->agent->index];
 
 	assert(call->state != CALL_LANDED);
-	/* A call that was taken over has its whole time again: how long its worker was gone is not the agent's fault. */
+	/* A call that was taken over has its whole time again: how long its worker was gone is not
+	 * the agent's fault. */
 	call->deadline_us = now_us + agent->total_ms * 1000;
-	return call->state == CALL_ACCEPTED ? (struct errand){ERRAND_POLL, 0} : (struct errand){ERRAND_SUBMIT, 0};
+	return call->state == CALL_ACCEPTED ? (struct errand){ERRAND_POLL, 0}
+					    : (struct errand){ERRAND_SUBMIT, 0};
 }
 
-struct errand call_answer(struct call *call, const struct policy *policy, struct rng *rng, int64_t now_us, int64_t wall_us)
+struct errand call_answer(struct call *call, const struct policy *policy, struct rng *rng,
+			  int64_t now_us, int64_t wall_us)
 {
 	struct hearing h = {
 		.call = call,
@@ -296,7 +322,8 @@ struct errand call_answer(struct call *call, const struct policy *policy, struct
 
 	assert(call->state == CALL_SUBMITTING || polling);
 	if (call->answer.kind == ANSWER_CAME && call->answer.body &&
-	    json_read(call->answer.body, call->answer.len, JSON_DEPTH_MAX, JSON_MEND, &h.body, &e) == JSON_OK &&
+	    json_read(call->answer.body, call->answer.len, JSON_DEPTH_MAX, JSON_MEND, &h.body,
+		      &e) == JSON_OK &&
 	    !json_object_is_type(h.body, json_type_object))
 		json_put(&h.body);
 	if (call->answer.kind != ANSWER_CAME)

@@ -1,17 +1,20 @@
 /*
  * call: one call of an agent, as a pure transition.
  *
- * A call is asked for by name, planned (a row is written), submitted, perhaps accepted (202) and polled, and lands: it has
- * a reply, which is a result or a failure, and never changes again. Every attempt carries the same idempotency key.
+ * A call is asked for by name, planned (a row is written), submitted, perhaps accepted (202) and
+ * polled, and lands: it has a reply, which is a result or a failure, and never changes again. Every
+ * attempt carries the same idempotency key.
  *
  *	PLANNED ─▶ SUBMITTING ─▶ LANDED
  *	              │  ▲  └─▶ ACCEPTED ─▶ POLLING ─▶ LANDED
  *	              └──┘ retry, conflict, lost task ──┘
  *
- * call_answer() takes what came of one request and says what to do next (struct errand): nothing here waits, sends, or
- * looks at a clock. What is retried, for how long, and what ends a call: agents.md §0, §2.0, §5.
+ * call_answer() takes what came of one request and says what to do next (struct errand): nothing
+ * here waits, sends, or looks at a clock. What is retried, for how long, and what ends a call:
+ * agents.md §0, §2.0, §5.
  *
- * A call belongs to its run, and is in exactly one place: with its run, or with the caller (engine/caller.h) on an errand.
+ * A call belongs to its run, and is in exactly one place: with its run, or with the caller
+ * (engine/caller.h) on an errand.
  */
 #ifndef CORE_CALL_H
 #define CORE_CALL_H
@@ -31,18 +34,18 @@ struct run;
 
 /* What came of a call. */
 enum reply_kind {
-	REPLY_RESULT,      /* a result that the agent's accept() took */
+	REPLY_RESULT,	   /* a result that the agent's accept() took */
 	REPLY_UNREACHABLE, /* no answer: connection, time, size */
-	REPLY_HTTP,        /* an answer whose status is a failure */
-	REPLY_NOT_JSON,    /* an answer that is no JSON object */
-	REPLY_REPORTED,    /* the agent says that it failed */
+	REPLY_HTTP,	   /* an answer whose status is a failure */
+	REPLY_NOT_JSON,	   /* an answer that is no JSON object */
+	REPLY_REPORTED,	   /* the agent says that it failed */
 	REPLY_MALFORMED,   /* a result that lacks what it must have */
 	REPLY_KINDS
 };
 
 /*
- * The reply of a call: kept as text (what the row holds), parsed when somebody reads it. `error` is NULL for a result, else
- * a sentence for people; `body` is then what the agent said, if anything.
+ * The reply of a call: kept as text (what the row holds), parsed when somebody reads it. `error` is
+ * NULL for a result, else a sentence for people; `body` is then what the agent said, if anything.
  */
 struct reply {
 	enum reply_kind kind;
@@ -57,25 +60,36 @@ struct reply {
 struct json_object *reply_body(const struct reply *reply);
 const char *reply_string(const struct reply *reply, const char *key);
 
-/* For an agent's accept(): it was a result (takes over `body`), or it was not (adds a reference to `body`, may be NULL). */
+/* For an agent's accept(): it was a result (takes over `body`), or it was not (adds a reference to
+ * `body`, may be NULL). */
 void reply_result(struct reply *reply, struct json_object *body);
-void reply_failure(struct reply *reply, enum reply_kind kind, struct json_object *body, const char *fmt, ...)
-	PRINTF_LIKE(4, 5);
+void reply_failure(struct reply *reply, enum reply_kind kind, struct json_object *body,
+		   const char *fmt, ...) PRINTF_LIKE(4, 5);
 void reply_release(struct reply *reply);
 
 /* An agent: who is called, and how its answers are read. One file each in agents/. */
 struct agent {
-	const char *name;   /* "PSWA": in task_instances and in sentences */
-	const char *label;  /* "pswa": in metrics, idempotency keys, test_scenarios */
-	unsigned index;     /* its place in policy.agent */
-	/* Reads a result (a JSON object) and makes it the reply by reply_result or reply_failure. Once per call. */
+	const char *name;  /* "PSWA": in task_instances and in sentences */
+	const char *label; /* "pswa": in metrics, idempotency keys, test_scenarios */
+	unsigned index;	   /* its place in policy.agent */
+	/* Reads a result (a JSON object) and makes it the reply by reply_result or reply_failure.
+	 * Once per call. */
 	void (*accept)(const struct call *call, struct json_object *result, struct reply *reply);
 };
 
-enum call_state { CALL_PLANNED, CALL_SUBMITTING, CALL_ACCEPTED, CALL_LANDED };
+enum call_state {
+	CALL_PLANNED,
+	CALL_SUBMITTING,
+	CALL_ACCEPTED,
+	CALL_LANDED
+};
 
 /* What a change must store of a call. */
-enum call_news { CALL_NEW = 1, CALL_TAKEN = 2, CALL_ENDED = 4 };
+enum call_news {
+	CALL_NEW = 1,
+	CALL_TAKEN = 2,
+	CALL_ENDED = 4
+};
 
 /* What to do next about a call. */
 enum errand_kind {
@@ -90,69 +104,81 @@ struct errand {
 };
 
 /* How a request ended, without HTTP's library: core links with none. */
-enum answer_kind { ANSWER_CAME, ANSWER_UNREACHABLE, ANSWER_TIMEOUT, ANSWER_BROKEN, ANSWER_TOO_LARGE, ANSWER_REFUSED };
+enum answer_kind {
+	ANSWER_CAME,
+	ANSWER_UNREACHABLE,
+	ANSWER_TIMEOUT,
+	ANSWER_BROKEN,
+	ANSWER_TOO_LARGE,
+	ANSWER_REFUSED
+};
 
 struct answer {
 	enum answer_kind kind;
 	int status;
 	int64_t retry_after_ms; /* -1: none */
-	char *body;             /* free() it */
+	char *body;		/* free() it */
 	size_t len;
-	char error[256];        /* when nothing came */
+	char error[256]; /* when nothing came */
 	int64_t took_us;
 };
 
 struct call {
-	struct mail mail; /* between its run and the caller */
+	struct mail mail;  /* between its run and the caller */
 	struct call *next; /* of its run, in the order of asking */
 	struct run *run;
 	const struct agent *agent; /* NULL: work of our own that has a row but no request */
 
 	/* what its row holds */
-	struct uuid id;         /* named after workflow and call: the same for whoever runs it */
-	const char *name;       /* unique within the workflow: "pswa", "sca_<topic id>" */
+	struct uuid id;		/* named after workflow and call: the same for whoever runs it */
+	const char *name;	/* unique within the workflow: "pswa", "sca_<topic id>" */
 	const char *agent_name; /* task_instances.agent_name */
-	const char *stage;      /* "pswa_script_generation", or NULL */
-	const char *key;        /* idempotency key: <job's key>_<name> */
+	const char *stage;	/* "pswa_script_generation", or NULL */
+	const char *key;	/* idempotency key: <job's key>_<name> */
 	int order;
-	char *input;            /* input_params_json */
-	char *summary;          /* output_result_summary_json, once landed well */
-	char *external_id;      /* the agent's own task id, once accepted */
-	char *status_url;       /* as the agent gave it */
-	unsigned retries;       /* retry_count: submissions after the first, for whatever reason */
+	char *input;	   /* input_params_json */
+	char *summary;	   /* output_result_summary_json, once landed well */
+	char *external_id; /* the agent's own task id, once accepted */
+	char *status_url;  /* as the agent gave it */
+	unsigned retries;  /* retry_count: submissions after the first, for whatever reason */
 	int64_t planned_us, landed_us; /* wall time */
 	struct reply reply;
 
 	/* bookkeeping */
 	enum call_state state;
 	unsigned news;
-	char *request;          /* body of the submission, until it lands */
+	char *request; /* body of the submission, until it lands */
 	size_t request_len;
-	char *poll_url;         /* status_url resolved */
-	const char *scenario;   /* "X-Test-Scenario: …" when the job has one for this agent, or NULL */
-	unsigned attempts;      /* submissions in this process */
-	unsigned failures;      /* of them, those that count against policy.retries */
-	int64_t deadline_us;    /* monotonic; 0: not begun */
-	struct errand errand;   /* what to do once the change is committed */
-	struct answer answer;   /* brought back by the caller */
-	bool out;               /* it is with the caller, or on its way back */
-	void *flight;           /* the caller's, while the call is with it */
+	char *poll_url; /* status_url resolved */
+	const char
+		*scenario; /* "X-Test-Scenario: …" when the job has one for this agent, or NULL */
+	unsigned attempts; /* submissions in this process */
+	unsigned failures; /* of them, those that count against policy.retries */
+	int64_t deadline_us;  /* monotonic; 0: not begun */
+	struct errand errand; /* what to do once the change is committed */
+	struct answer answer; /* brought back by the caller */
+	bool out;	      /* it is with the caller, or on its way back */
+	void *flight;	      /* the caller's, while the call is with it */
 };
 
-/* The first errand of a call, new or taken over: submit, or poll on what an agent has accepted. Starts its deadline. */
+/* The first errand of a call, new or taken over: submit, or poll on what an agent has accepted.
+ * Starts its deadline. */
 struct errand call_begin(struct call *call, const struct policy *policy, int64_t now_us);
 
 /*
- * What call->answer means for the call, which is changed accordingly (news set); the answer is consumed. `now_us` is
- * monotonic, `wall_us` becomes landed_us. A relative status_url is left for the engine to resolve: after CALL_TAKEN it
- * must set poll_url, or call_fail().
+ * What call->answer means for the call, which is changed accordingly (news set); the answer is
+ * consumed. `now_us` is monotonic, `wall_us` becomes landed_us. A relative status_url is left for
+ * the engine to resolve: after CALL_TAKEN it must set poll_url, or call_fail().
  */
-struct errand call_answer(struct call *call, const struct policy *policy, struct rng *rng, int64_t now_us, int64_t wall_us);
+struct errand call_answer(struct call *call, const struct policy *policy, struct rng *rng,
+			  int64_t now_us, int64_t wall_us);
 
 /* Lands it as a failure. */
-void call_fail(struct call *call, enum reply_kind kind, int64_t wall_us, const char *fmt, ...) PRINTF_LIKE(4, 5);
+void call_fail(struct call *call, enum reply_kind kind, int64_t wall_us, const char *fmt, ...)
+	PRINTF_LIKE(4, 5);
 
-/* The row's `reply` (JSON: kind, http_status, error, body) written, and read again by whoever takes the workflow over. */
+/* The row's `reply` (JSON: kind, http_status, error, body) written, and read again by whoever takes
+ * the workflow over. */
 char *call_reply_text(const struct call *call, size_t *len);
 bool call_reply_read(struct call *call, const char *text, size_t len) MUST_CHECK;
 /* The row's error_details_json, NULL for a result. */

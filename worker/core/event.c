@@ -11,8 +11,9 @@
 #include "core/run.h"
 
 static const char *const kind_names[EVENT_KINDS] = {
-	[EVENT_STARTED] = "started", [EVENT_PROGRESS] = "progress",   [EVENT_COMPLETED] = "completed",
-	[EVENT_FAILED] = "failed",   [EVENT_CANCELLED] = "cancelled",
+	[EVENT_STARTED] = "started",	 [EVENT_PROGRESS] = "progress",
+	[EVENT_COMPLETED] = "completed", [EVENT_FAILED] = "failed",
+	[EVENT_CANCELLED] = "cancelled",
 };
 
 const char *event_kind_name(enum event_kind kind)
@@ -75,7 +76,8 @@ static struct json_object *data_of(const struct run *run, const struct event_par
 	return data;
 }
 
-static struct json_object *envelope_of(const struct run *run, const struct event_parts *parts, const struct uuid *id)
+static struct json_object *envelope_of(const struct run *run, const struct event_parts *parts,
+				       const struct uuid *id)
 {
 	struct json_object *o = json_object_new_object();
 	char text[TRACE_PARENT_SIZE + CLOCK_TEXT_SIZE + 128];
@@ -84,7 +86,8 @@ static struct json_object *envelope_of(const struct run *run, const struct event
 	json_set_str(o, "specversion", "1.0");
 	set_uuid(o, "id", id);
 	json_set_str(o, "source", "/cpoa");
-	snprintf(text, sizeof(text), "aethercast.cpoa.%s.%s", run->job.workflow->type, kind_names[parts->kind]);
+	snprintf(text, sizeof(text), "aethercast.cpoa.%s.%s", run->job.workflow->type,
+		 kind_names[parts->kind]);
 	json_set_str(o, "type", text);
 	set_uuid(o, "subject", &run->job.workflow_id);
 	clock_text(text, run->now_us);
@@ -114,7 +117,8 @@ struct event *event_make(struct run *run, const struct event_parts *parts)
 	event->stored = parts->kind != EVENT_PROGRESS;
 	if (parts->kind != EVENT_PROGRESS && parts->kind != EVENT_STARTED && run->job.reply_to) {
 		event->reply_to = xstrdup(run->job.reply_to);
-		event->correlation_id = run->job.correlation_id ? xstrdup(run->job.correlation_id) : NULL;
+		event->correlation_id =
+			run->job.correlation_id ? xstrdup(run->job.correlation_id) : NULL;
 	}
 	o = envelope_of(run, parts, &event->id);
 	event->body = json_text(o, &event->len);

@@ -1,9 +1,9 @@
 /*
  * event: what the world is told (interface.md §4). CloudEvents 1.0, structured mode, in JSON.
  *
- * An event is made by the pass that it tells of, stored with that pass's change (all but progress), published after the
- * commit, struck out after the broker's confirm. Its id is named after workflow and sequence, so that it is the same however
- * often it is made or sent.
+ * An event is made by the pass that it tells of, stored with that pass's change (all but progress),
+ * published after the commit, struck out after the broker's confirm. Its id is named after workflow
+ * and sequence, so that it is the same however often it is made or sent.
  */
 #ifndef CORE_EVENT_H
 #define CORE_EVENT_H
@@ -17,7 +17,14 @@
 
 struct run;
 
-enum event_kind { EVENT_STARTED, EVENT_PROGRESS, EVENT_COMPLETED, EVENT_FAILED, EVENT_CANCELLED, EVENT_KINDS };
+enum event_kind {
+	EVENT_STARTED,
+	EVENT_PROGRESS,
+	EVENT_COMPLETED,
+	EVENT_FAILED,
+	EVENT_CANCELLED,
+	EVENT_KINDS
+};
 
 const char *event_kind_name(enum event_kind kind); /* "started" … */
 bool event_kind_from_name(const char *name, enum event_kind *kind);
@@ -30,11 +37,12 @@ struct event {
 	char *body;
 	size_t len;
 	char *reply_to, *correlation_id; /* NULL: nobody waits for it by name */
-	bool stored;      /* has a row to be struck out */
-	int64_t lease;    /* whose row it is */
+	bool stored;			 /* has a row to be struck out */
+	int64_t lease;			 /* whose row it is */
 
 	/* the outbox's */
-	uint64_t first_seq, last_seq; /* the numbers of its publishings: the second is the reply, if any */
+	uint64_t first_seq,
+		last_seq; /* the numbers of its publishings: the second is the reply, if any */
 	bool first_ok, last_ok;
 };
 
@@ -42,9 +50,9 @@ struct event {
 struct event_parts {
 	enum event_kind kind;
 	unsigned sequence;
-	const char *status;   /* "in_progress" … */
-	const char *ui_event; /* "generation_status" or "task_error" */
-	struct json_object *ui;     /* its data */
+	const char *status;	/* "in_progress" … */
+	const char *ui_event;	/* "generation_status" or "task_error" */
+	struct json_object *ui; /* its data */
 	struct json_object *result;
 	struct json_object *error;
 	struct json_object *stream;

@@ -1,4 +1,5 @@
-/* job: the checks at the door. What passes here is bounded and clean, so nothing behind needs to ask again. */
+/* job: the checks at the door. What passes here is bounded and clean, so nothing behind needs to
+ * ask again. */
 #include "core/job.h"
 
 #include <ctype.h>
@@ -9,7 +10,9 @@
 
 #include "core/policy.h"
 
-enum { USER_TEXT_MAX = 255 };
+enum {
+	USER_TEXT_MAX = 255
+};
 
 const char *job_reason(enum job_verdict verdict)
 {
@@ -76,12 +79,15 @@ bool arg_text(struct json_object *args, const char *field, bool required, size_t
 	size_t n;
 
 	if (!v)
-		return !required || err_set(e, ERR_REJECT, "field '%s' is missing; give it as a string", field);
+		return !required ||
+		       err_set(e, ERR_REJECT, "field '%s' is missing; give it as a string", field);
 	if (!arg_kind(args, field, json_type_string, e))
 		return false;
 	n = utf8_count(json_object_get_string(v), (size_t)json_object_get_string_len(v));
 	if (n > max)
-		return err_set(e, ERR_REJECT, "field '%s' has %zu characters; at most %zu are allowed", field, n, max);
+		return err_set(e, ERR_REJECT,
+			       "field '%s' has %zu characters; at most %zu are allowed", field, n,
+			       max);
 	if (required && blank(json_object_get_string(v)))
 		return err_set(e, ERR_REJECT, "field '%s' is blank; give it some text", field);
 	return true;
@@ -94,31 +100,41 @@ bool arg_uuid(struct json_object *args, const char *field, bool required, struct
 	if (!arg_text(args, field, required, USER_TEXT_MAX, e))
 		return false;
 	if (json_any(args, field) && !uuid_from_text(&id, json_str(args, field)))
-		return err_set(e, ERR_REJECT, "field '%s' is no UUID; give it as 8-4-4-4-12 hexadecimal digits", field);
+		return err_set(e, ERR_REJECT,
+			       "field '%s' is no UUID; give it as 8-4-4-4-12 hexadecimal digits",
+			       field);
 	return true;
 }
 
 /* ---- properties and headers ---- */
 
-static bool read_key(struct job *job, struct arena *arena, const struct mq_message *m, struct err *e)
+static bool read_key(struct job *job, struct arena *arena, const struct mq_message *m,
+		     struct err *e)
 {
 	const char *key = mq_header(m, "X-Idempotency-Key");
 
 	if (!m->message_id || !property_ok(m->message_id, MQ_SHORT_MAX))
 		return err_set(e, ERR_REJECT,
-			       "property message_id is %s; give each job one of 1 to %d bytes, the same again on a resend",
-			       m->message_id && *m->message_id ? "no clean text" : "missing", MQ_SHORT_MAX);
+			       "property message_id is %s; give each job one of 1 to %d bytes, the "
+			       "same again on a resend",
+			       m->message_id && *m->message_id ? "no clean text" : "missing",
+			       MQ_SHORT_MAX);
 	if (key && !header_safe(key, KEY_MAX))
-		return err_set(e, ERR_REJECT, "header X-Idempotency-Key must be 1 to %d printable ASCII characters", KEY_MAX);
+		return err_set(
+			e, ERR_REJECT,
+			"header X-Idempotency-Key must be 1 to %d printable ASCII characters",
+			KEY_MAX);
 	if (!key && !header_safe(m->message_id, KEY_MAX))
 		return err_set(e, ERR_REJECT,
-			       "property message_id serves as idempotency key and must be printable ASCII then; "
+			       "property message_id serves as idempotency key and must be "
+			       "printable ASCII then; "
 			       "give an X-Idempotency-Key");
 	job->key = arena_strdup(arena, key ? key : m->message_id);
 	return true;
 }
 
-static bool read_reply(struct job *job, struct arena *arena, const struct mq_message *m, struct err *e)
+static bool read_reply(struct job *job, struct arena *arena, const struct mq_message *m,
+		       struct err *e)
 {
 	if (m->reply_to && *m->reply_to) {
 		if (!property_ok(m->reply_to, MQ_SHORT_MAX))
@@ -138,13 +154,18 @@ static bool content_type_ok(const char *type)
 	static const char json[] = "application/json";
 
 	/* A parameter may follow (RFC 9110 §8.3.1); absent is taken as what else it could be. */
-	return !type || (strncasecmp(type, json, sizeof(json) - 1) == 0 && strchr("; \t", type[sizeof(json) - 1]));
+	return !type || (strncasecmp(type, json, sizeof(json) - 1) == 0 &&
+			 strchr("; \t", type[sizeof(json) - 1]));
 }
 
-static bool read_headers(struct job *job, struct arena *arena, const struct mq_message *m, struct err *e)
+static bool read_headers(struct job *job, struct arena *arena, const struct mq_message *m,
+			 struct err *e)
 {
 	const char *id = mq_header(m, "X-Workflow-ID"), *state = mq_header(m, "tracestate");
 
+	/* One that was left out may be the key: the job would pass for another. */
+	if (m->headers_cut && m->n_headers == MQ_HEADERS_MAX)
+		return err_set(e, ERR_REJECT, "the message has more than %d headers", MQ_HEADERS_MAX);
 	if (!content_type_ok(m->content_type))
 		return err_set(e, ERR_REJECT, "property content_type must be application/json");
 	if (!read_key(job, arena, m, e) || !read_reply(job, arena, m, e))
@@ -165,10 +186,11 @@ static bool read_headers(struct job *job, struct arena *arena, const struct mq_m
 
 /* ---- the body ---- */
 
-static enum job_verdict read_body(struct job *job, struct arena *arena, const struct mq_message *m, struct json_object **args,
-				  struct err *e)
+static enum job_verdict read_body(struct job *job, struct arena *arena, const struct mq_message *m,
+				  struct json_object **args, struct err *e)
 {
-	enum json_verdict verdict = json_read(m->body, m->body_len, JSON_DEPTH_MAX, JSON_STRICT, args, e);
+	enum json_verdict verdict =
+		json_read(m->body, m->body_len, JSON_DEPTH_MAX, JSON_STRICT, args, e);
 	char *text;
 
 	if (verdict != JSON_OK) {
@@ -176,7 +198,8 @@ static enum job_verdict read_body(struct job *job, struct arena *arena, const st
 		return verdict == JSON_UNSTORABLE ? JOB_UNSTORABLE : JOB_INVALID_JSON;
 	}
 	if (!json_object_is_type(*args, json_type_object)) {
-		err_set(e, ERR_REJECT, "the body is a JSON %s; it must be an object with the job's arguments",
+		err_set(e, ERR_REJECT,
+			"the body is a JSON %s; it must be an object with the job's arguments",
 			json_type_to_name(json_object_get_type(*args)));
 		return JOB_INVALID_JOB;
 	}
@@ -196,36 +219,41 @@ void job_names(struct job *job, struct arena *arena, struct json_object *args)
 }
 
 /* The fields that every orchestration may have. */
-static bool read_common(struct job *job, struct arena *arena, struct json_object *args, struct err *e)
+static bool read_common(struct job *job, struct arena *arena, struct json_object *args,
+			struct err *e)
 {
-	if (!arg_uuid(args, "user_id", false, e) || !arg_text(args, "client_id", false, USER_TEXT_MAX, e) ||
-	    !arg_uuid(args, "task_id", false, e) || !arg_kind(args, "user_preferences", json_type_object, e))
+	if (!arg_uuid(args, "user_id", false, e) ||
+	    !arg_text(args, "client_id", false, USER_TEXT_MAX, e) ||
+	    !arg_uuid(args, "task_id", false, e) ||
+	    !arg_kind(args, "user_preferences", json_type_object, e))
 		return false;
 	uuid_from_text(&job->user_id, json_str(args, "user_id"));
 	job_names(job, arena, args);
 	return true;
 }
 
-enum job_verdict job_read(struct job *job, struct arena *arena, const struct workflow *workflow, const struct mq_message *m,
-			  struct json_object **args, struct err *e)
+enum job_verdict job_read(struct job *job, struct arena *arena, const struct workflow *workflow,
+			  const struct mq_message *m, struct json_object **args, struct err *e)
 {
 	enum job_verdict verdict;
 
 	*args = NULL;
 	job->workflow = workflow;
 	if (!workflow) {
-		err_set(e, ERR_REJECT, "'%.64s' is no type of job; `cpoa topology show` lists them", m->routing_key);
+		err_set(e, ERR_REJECT, "'%.64s' is no type of job; `cpoa topology show` lists them",
+			m->routing_key);
 		return JOB_UNKNOWN_TYPE;
 	}
 	if (m->body_size > BODY_MAX) {
-		err_set(e, ERR_REJECT, "the body has %llu bytes; at most %d are allowed", (unsigned long long)m->body_size,
-			BODY_MAX);
+		err_set(e, ERR_REJECT, "the body has %llu bytes; at most %d are allowed",
+			(unsigned long long)m->body_size, BODY_MAX);
 		return JOB_TOO_LARGE;
 	}
 	if (!read_headers(job, arena, m, e))
 		return JOB_INVALID_JOB;
 	verdict = read_body(job, arena, m, args, e);
-	if (verdict == JOB_GOOD && (!read_common(job, arena, *args, e) || !workflow->check(*args, e)))
+	if (verdict == JOB_GOOD &&
+	    (!read_common(job, arena, *args, e) || !workflow->check(*args, e)))
 		verdict = JOB_INVALID_JOB;
 	if (verdict != JOB_GOOD)
 		json_put(args);

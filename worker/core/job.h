@@ -36,26 +36,28 @@ struct job {
 	const struct workflow *workflow;
 	struct uuid workflow_id;
 	bool workflow_id_given; /* by X-Workflow-ID */
-	const char *key;        /* idempotency key: printable ASCII */
-	const char *text;       /* the arguments as compact JSON */
+	const char *key;	/* idempotency key: printable ASCII */
+	const char *text;	/* the arguments as compact JSON */
 	size_t text_len;
-	uint8_t digest[DIGEST_SIZE]; /* of text */
-	struct uuid user_id;    /* zero: none */
-	const char *client_id;  /* NULL: none */
-	const char *task_id;    /* NULL: none */
+	uint8_t digest[DIGEST_SIZE];	       /* of text */
+	struct uuid user_id;		       /* zero: none */
+	const char *client_id;		       /* NULL: none */
+	const char *task_id;		       /* NULL: none */
 	const char *reply_to, *correlation_id; /* NULL: none */
-	bool traced;            /* parent came with the job */
+	bool traced;			       /* parent came with the job */
 	struct trace parent;
 	const char *tracestate; /* NULL: none */
-	int64_t published_us;   /* wall time by the sender's clock; 0: unknown */
+	int64_t published_us;	/* wall time by the sender's clock; 0: unknown */
 };
 
 /*
- * Reads a message for `workflow` (NULL: its type is unknown) into *job, strings in the arena. Not JOB_GOOD: e->text is a
- * sentence that says what was wrong and where. On JOB_GOOD *args is a new reference to the parsed arguments.
+ * Reads a message for `workflow` (NULL: its type is unknown) into *job, strings in the arena. Not
+ * JOB_GOOD: e->text is a sentence that says what was wrong and where. On JOB_GOOD *args is a new
+ * reference to the parsed arguments.
  */
-enum job_verdict job_read(struct job *job, struct arena *arena, const struct workflow *workflow, const struct mq_message *m,
-			  struct json_object **args, struct err *e) MUST_CHECK;
+enum job_verdict job_read(struct job *job, struct arena *arena, const struct workflow *workflow,
+			  const struct mq_message *m, struct json_object **args,
+			  struct err *e) MUST_CHECK;
 
 /* Copies what the arguments say of whom the job is for: client_id and task_id. */
 void job_names(struct job *job, struct arena *arena, struct json_object *args);
@@ -64,11 +66,13 @@ void job_names(struct job *job, struct arena *arena, struct json_object *args);
 bool header_safe(const char *s, size_t max);
 
 /*
- * Checks for the arguments of workflows: false (ERR_REJECT) and a sentence that names the field. `max` counts characters.
- * An absent or null optional field is fine.
+ * Checks for the arguments of workflows: false (ERR_REJECT) and a sentence that names the field.
+ * `max` counts characters. An absent or null optional field is fine.
  */
-MUST_CHECK bool arg_text(struct json_object *args, const char *field, bool required, size_t max, struct err *e);
+MUST_CHECK bool arg_text(struct json_object *args, const char *field, bool required, size_t max,
+			 struct err *e);
 MUST_CHECK bool arg_uuid(struct json_object *args, const char *field, bool required, struct err *e);
-MUST_CHECK bool arg_kind(struct json_object *args, const char *field, enum json_type type, struct err *e);
+MUST_CHECK bool arg_kind(struct json_object *args, const char *field, enum json_type type,
+			 struct err *e);
 
 #endif

@@ -10,11 +10,15 @@
 #include "core/call.h"
 
 /* A byte that is no UTF-8 takes three in what json_read() has mended. */
-enum { ERROR_TEXT_MAX = 2000, MENDED_MAX = 4 * ANSWER_MAX };
+enum {
+	ERROR_TEXT_MAX = 2000,
+	MENDED_MAX = 4 * ANSWER_MAX
+};
 
 static const char *const kind_names[REPLY_KINDS] = {
-	[REPLY_RESULT] = "result",     [REPLY_UNREACHABLE] = "unreachable", [REPLY_HTTP] = "http",
-	[REPLY_NOT_JSON] = "not_json", [REPLY_REPORTED] = "reported",       [REPLY_MALFORMED] = "malformed",
+	[REPLY_RESULT] = "result",     [REPLY_UNREACHABLE] = "unreachable",
+	[REPLY_HTTP] = "http",	       [REPLY_NOT_JSON] = "not_json",
+	[REPLY_REPORTED] = "reported", [REPLY_MALFORMED] = "malformed",
 };
 
 struct json_object *reply_body(const struct reply *reply)
@@ -39,7 +43,8 @@ void reply_result(struct reply *reply, struct json_object *body)
 	set_body(reply, body);
 }
 
-/* What an agent says is shown to people, in rows and in events: bounded, and cut between characters. */
+/* What an agent says is shown to people, in rows and in events: bounded, and cut between
+ * characters. */
 static char *sentence(const char *fmt, va_list ap)
 {
 	struct strbuf sb;
@@ -50,7 +55,8 @@ static char *sentence(const char *fmt, va_list ap)
 	return strbuf_detach(&sb, NULL);
 }
 
-void reply_failure(struct reply *reply, enum reply_kind kind, struct json_object *body, const char *fmt, ...)
+void reply_failure(struct reply *reply, enum reply_kind kind, struct json_object *body,
+		   const char *fmt, ...)
 {
 	va_list ap;
 
@@ -78,9 +84,11 @@ char *call_reply_text(const struct call *call, size_t *len)
 	char *error_text = error ? json_text(error, &error_len) : NULL;
 
 	strbuf_init(&sb, MENDED_MAX);
-	strbuf_addf(&sb, "{\"kind\":\"%s\",\"http_status\":%d,\"error\":", kind_names[r->kind], r->http_status);
+	strbuf_addf(&sb, "{\"kind\":\"%s\",\"http_status\":%d,\"error\":", kind_names[r->kind],
+		    r->http_status);
 	strbuf_add(&sb, error_text ? error_text : "null", error_text ? error_len : 4);
-	/* The body goes in as it is: it was made by json_text, and printing it again would cost what parsing it saved. */
+	/* The body goes in as it is: it was made by json_text, and printing it again would cost
+	 * what parsing it saved. */
 	strbuf_adds(&sb, ",\"body\":");
 	strbuf_add(&sb, r->text ? r->text : "null", r->text ? r->text_len : 4);
 	strbuf_addc(&sb, '}');
@@ -103,7 +111,8 @@ bool call_reply_read(struct call *call, const char *text, size_t len)
 	for (i = 0; kind && i < REPLY_KINDS && strcmp(kind, kind_names[i]) != 0; i++)
 		;
 	error = json_str(stored, "error");
-	/* Only a result has a body for certain, only a failure a sentence: who reads replies counts on both. */
+	/* Only a result has a body for certain, only a failure a sentence: who reads replies counts
+	 * on both. */
 	if (!kind || i == REPLY_KINDS || (i == REPLY_RESULT) == (error != NULL) ||
 	    (i == REPLY_RESULT && !json_obj(stored, "body"))) {
 		json_put(&stored);

@@ -11,7 +11,9 @@
 #include "core/run_parts.h"
 
 /* A waiting workflow must cost little: most need one block. */
-enum { FIRST_BLOCK = 2048 };
+enum {
+	FIRST_BLOCK = 2048
+};
 
 const char *run_status_name(enum run_status status)
 {
@@ -91,7 +93,8 @@ static void read_args(struct run *run)
 {
 	struct err e;
 
-	if (!run->args && json_read(run->job.text, run->job.text_len, JSON_DEPTH_MAX, JSON_MEND, &run->args, &e) != JSON_OK)
+	if (!run->args && json_read(run->job.text, run->job.text_len, JSON_DEPTH_MAX, JSON_MEND,
+				    &run->args, &e) != JSON_OK)
 		BUG("a job that was admitted cannot be read any more: %s", e.text);
 	if (!run->taken_over)
 		return;
@@ -105,7 +108,8 @@ static void begin_pass(struct run *run, int64_t wall_us)
 {
 	run->now_us = wall_us;
 	run->stage = (struct stage){0};
-	/* Every pass counts its way down the straight line anew, so that it numbers the same events alike. */
+	/* Every pass counts its way down the straight line anew, so that it numbers the same events
+	 * alike. */
 	run->sequence = run->sequence_base + 1;
 	read_args(run);
 }
@@ -136,7 +140,8 @@ void run_pass(struct run *run, int64_t wall_us)
 	if (!run->admitted)
 		tell_started(run);
 	if (arena_size(&run->arena) > RUN_MEMORY_MAX || run->n_calls > CALLS_MAX) {
-		run_give_up(run, "too_large", "the workflow needs more calls or memory than one may have", wall_us);
+		run_give_up(run, "too_large",
+			    "the workflow needs more calls or memory than one may have", wall_us);
 		return;
 	}
 	progress = run->job.workflow->step(run);
@@ -162,14 +167,16 @@ static void drop_new_calls(struct run *run)
 	run->calls_tail = link;
 }
 
-/* Replies that were not committed may be what could not be stored: the calls have landed, but with words of ours. */
+/* Replies that were not committed may be what could not be stored: the calls have landed, but with
+ * words of ours. */
 static void drop_new_replies(struct run *run)
 {
 	for (struct call *call = run->calls; call; call = call->next) {
 		if (!(call->news & CALL_ENDED))
 			continue;
 		reply_release(&call->reply);
-		reply_failure(&call->reply, REPLY_MALFORMED, NULL, "the answer of %s was dropped", call->agent_name);
+		reply_failure(&call->reply, REPLY_MALFORMED, NULL, "the answer of %s was dropped",
+			      call->agent_name);
 		free(call->summary);
 		call->summary = NULL;
 	}
@@ -312,7 +319,8 @@ enum progress run_end(struct run *run, struct ending *ending)
 	if (run->unknown_user) {
 		if (!ending->context)
 			ending->context = json_object_new_object();
-		json_set_str(ending->context, "warning", "user_id is in no row of users and was stored as NULL");
+		json_set_str(ending->context, "warning",
+			     "user_id is in no row of users and was stored as NULL");
 	}
 	change->context = ending->context ? json_text(ending->context, NULL) : NULL;
 	change->terminal = event_make(run, &parts);

@@ -1,24 +1,27 @@
 /*
  * run: a workflow in progress.
  *
- * This header shows the program. A workflow is a pure function (struct workflow.step) of its job and of the replies that
- * have landed. The function runs from the top each time a reply lands, and asks for calls by name:
+ * This header shows the program. A workflow is a pure function (struct workflow.step) of its job
+ * and of the replies that have landed. The function runs from the top each time a reply lands, and
+ * asks for calls by name:
  *
  *	struct call *call;
  *
  *	if (!run_ask(run, &pswa, "pswa", &call))
- *		call_send(call, request, input);        asked for the first time: it is planned with this
- *	return call_reply(call);                        NULL until it has landed
+ *		call_send(call, request, input);        asked for the first time: it is planned with
+ * this return call_reply(call);                        NULL until it has landed
  *
- * So it reads in a straight line, holds no thread while an agent thinks, fans out by asking for several names before it
- * returns, and a workflow that was taken over after a crash runs through the very same code: its landed replies come from
- * rows instead of from the wire.
+ * So it reads in a straight line, holds no thread while an agent thinks, fans out by asking for
+ * several names before it returns, and a workflow that was taken over after a crash runs through the
+ * very same code: its landed replies come from rows instead of from the wire.
  *
- * What one pass leaves to be stored and then done is the run's `change` and the `news` of its calls. The engine commits it
- * and afterwards, never before, sends the new calls, publishes the events, and acks the message.
+ * What one pass leaves to be stored and then done is the run's `change` and the `news` of its
+ * calls. The engine commits it and afterwards, never before, sends the new calls, publishes the
+ * events, and acks the message.
  *
- * A run is an actor: it is in exactly one place (enum run_place) and whoever has it there is the only one to touch it, so it
- * needs no lock. Mails for it (landed calls) wait in its inbox, which is the pool's to guard.
+ * A run is an actor: it is in exactly one place (enum run_place) and whoever has it there is the
+ * only one to touch it, so it needs no lock. Mails for it (landed calls) wait in its inbox, which is
+ * the pool's to guard.
  */
 #ifndef CORE_RUN_H
 #define CORE_RUN_H
@@ -49,8 +52,12 @@ enum run_status {
 /* "in_progress" …: workflow_instances.overall_status and data.status of events. */
 const char *run_status_name(enum run_status status);
 
-/* Rows beside the workflow's own that a pass writes; each is a JSON object that its statement in engine/sql.c takes apart. */
-enum save_kind { SAVE_PODCAST, SAVE_KINDS };
+/* Rows beside the workflow's own that a pass writes; each is a JSON object that its statement in
+ * engine/sql.c takes apart. */
+enum save_kind {
+	SAVE_PODCAST,
+	SAVE_KINDS
+};
 
 struct save {
 	struct save *next;
@@ -66,19 +73,19 @@ struct change {
 	bool ended;
 	/* when it has ended: */
 	enum run_status status;
-	char *context;          /* context_data_json */
-	char *error;            /* error_message, or NULL */
-	const char *reason;     /* of the dead letter, when it failed */
+	char *context;		/* context_data_json */
+	char *error;		/* error_message, or NULL */
+	const char *reason;	/* of the dead letter, when it failed */
 	struct event *terminal; /* also in events */
 	unsigned sequence;
 };
 
 enum run_place {
-	RUN_AT_REST,    /* nobody has it; a call is with the caller */
-	RUN_READY,      /* in the pool's queue */
-	RUN_IN_HAND,    /* a pool thread, or whoever makes it */
+	RUN_AT_REST,	/* nobody has it; a call is with the caller */
+	RUN_READY,	/* in the pool's queue */
+	RUN_IN_HAND,	/* a pool thread, or whoever makes it */
 	RUN_COMMITTING, /* the ledger */
-	RUN_OVER,       /* ended, or lost: only calls on their way back still refer to it */
+	RUN_OVER,	/* ended, or lost: only calls on their way back still refer to it */
 };
 
 /* Where in the straight line a pass is: what new calls belong to, and what progress tells. */
@@ -95,22 +102,25 @@ struct run {
 	/* the pool's, under its lock */
 	enum run_place place;
 	struct mail_list inbox; /* struct call: each with an answer */
-	atomic_int refs;        /* who holds it: its life, and one for each call with the caller */
+	atomic_int refs;	/* who holds it: its life, and one for each call with the caller */
 
 	struct arena arena;
 	struct job job;
 	const struct policy *policy;
-	int64_t lease;          /* under which it was claimed */
-	bool admitted;          /* its row is committed */
-	bool taken_over;        /* claimed from a dead worker, and not run here yet */
-	bool unknown_user;      /* its user_id is in no row of users */
+	int64_t lease;	   /* under which it was claimed */
+	bool admitted;	   /* its row is committed */
+	bool taken_over;   /* claimed from a dead worker, and not run here yet */
+	bool unknown_user; /* its user_id is in no row of users */
 	int claims;
-	int64_t started_us;     /* wall time */
-	int64_t began_us;       /* monotonic, for the metrics */
-	unsigned sequence_base; /* events before this attempt (a retried workflow goes on counting) */
-	struct mq_message *message; /* what it came in, until that is acked; NULL for one that was taken over */
-	uint64_t epoch;         /* which connection that message's tag belongs to */
-	enum job_verdict verdict; /* not JOB_GOOD: there is no workflow, only a message to be refused */
+	int64_t started_us;	/* wall time */
+	int64_t began_us;	/* monotonic, for the metrics */
+	unsigned sequence_base; /* events before this attempt (a retried workflow goes on counting)
+				 */
+	struct mq_message *message; /* what it came in, until that is acked; NULL for one that was
+				       taken over */
+	uint64_t epoch;		    /* which connection that message's tag belongs to */
+	enum job_verdict
+		verdict; /* not JOB_GOOD: there is no workflow, only a message to be refused */
 	char *verdict_text;
 
 	struct call *calls, **calls_tail;
@@ -118,12 +128,12 @@ struct run {
 
 	/* ---- of the pass ---- */
 	struct json_object *args; /* the job, parsed; NULL at rest */
-	int64_t now_us;           /* wall time: the same throughout a pass */
+	int64_t now_us;		  /* wall time: the same throughout a pass */
 	struct stage stage;
 	unsigned sequence;
 	struct change change;
-	char *refused;            /* why PostgreSQL would not store the last change, or NULL */
-	bool duplicate;           /* the ledger found its job in a row already */
+	char *refused;	/* why PostgreSQL would not store the last change, or NULL */
+	bool duplicate; /* the ledger found its job in a row already */
 };
 
 /* ---- life cycle (engine) ---- */
@@ -131,10 +141,12 @@ struct run {
 /* An empty run with one reference. The job is to be read into run->job, args into run->args. */
 struct run *run_new(const struct policy *policy);
 
-/* Adds a call that stands in a row already. Its fields other than id and key are the engine's to set. NULL: too many. */
+/* Adds a call that stands in a row already. Its fields other than id and key are the engine's to
+ * set. NULL: too many. */
 struct call *run_restore_call(struct run *run, const struct agent *agent, const char *name);
 
-/* Runs the workflow's function once. Afterwards run_has_news() says whether there is something to commit. */
+/* Runs the workflow's function once. Afterwards run_has_news() says whether there is something to
+ * commit. */
 void run_pass(struct run *run, int64_t wall_us);
 
 /* Ends it from outside instead: what a pass has planned and not committed is dropped. */
@@ -155,25 +167,29 @@ bool run_unref(struct run *run);
 /* ---- for workflows and agents ---- */
 
 /*
- * Asks for a call by its name, 1 to NAME_MAX_BYTES of printable ASCII, unique within the workflow. True: it was asked for
- * before and is under way or has landed. False: it needs its request by call_send() in this pass, being new or taken over
- * from a dead worker. The order of a new one is the number of calls so far plus one.
+ * Asks for a call by its name, 1 to NAME_MAX_BYTES of printable ASCII, unique within the workflow.
+ * True: it was asked for before and is under way or has landed. False: it needs its request by
+ * call_send() in this pass, being new or taken over from a dead worker. The order of a new one is
+ * the number of calls so far plus one.
  */
 bool run_ask(struct run *run, const struct agent *agent, const char *name, struct call **call);
 
-/* The body of its request and the row's input (input NULL: the request itself); both are taken over. */
+/* The body of its request and the row's input (input NULL: the request itself); both are taken
+ * over. */
 void call_send(struct call *call, struct json_object *request, struct json_object *input);
 
 /* Its reply with its body parsed, or NULL while it has not landed. */
 const struct reply *call_reply(struct call *call);
 
-/* What the row is to show of its result (taken over). Set once, in the pass in which it landed; later settings are ignored. */
+/* What the row is to show of its result (taken over). Set once, in the pass in which it landed;
+ * later settings are ignored. */
 void call_summary(struct call *call, struct json_object *summary);
 bool call_wants_summary(const struct call *call);
 
-/* A row for work of ours that is done at once: no request, landed as it is made. Does nothing when it is there already. */
-void run_note(struct run *run, const char *agent_name, const char *name, int order, struct json_object *input,
-	      struct json_object *output);
+/* A row for work of ours that is done at once: no request, landed as it is made. Does nothing when
+ * it is there already. */
+void run_note(struct run *run, const char *agent_name, const char *name, int order,
+	      struct json_object *input, struct json_object *output);
 
 /* The calls that follow belong to this stage; its progress is told with the first of them. */
 void run_stage(struct run *run, const char *name, const char *message);
@@ -188,15 +204,16 @@ struct json_object *run_obj(struct run *run, const char *field);
 struct uuid run_terminal_id(const struct run *run);
 
 /*
- * The trace context of a part of the run (its own id, or a call's): the job's trace, or one named after the workflow; the
- * span is named after the part. So it is the same for whoever runs it.
+ * The trace context of a part of the run (its own id, or a call's): the job's trace, or one named
+ * after the workflow; the span is named after the part. So it is the same for whoever runs it.
  */
 struct trace run_trace(const struct run *run, const struct uuid *part);
 
 /* How it ended. Everything is taken over; see struct event_parts. */
 struct ending {
 	enum run_status status;
-	const char *code;  /* of the failure: the dead letter's reason; NULL unless failed. A literal */
+	const char
+		*code; /* of the failure: the dead letter's reason; NULL unless failed. A literal */
 	const char *error; /* error_message; NULL: none. Copied */
 	struct json_object *context, *result, *error_details, *ui, *stream;
 	const char *ui_event;

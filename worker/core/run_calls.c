@@ -24,7 +24,8 @@ static struct call *add(struct run *run, const struct agent *agent, const char *
 	call->run = run;
 	call->agent = agent;
 	call->name = arena_strdup(&run->arena, name);
-	/* Named, not drawn: whoever runs this workflow gives the same call the same id and the same key. */
+	/* Named, not drawn: whoever runs this workflow gives the same call the same id and the same
+	 * key. */
 	call->id = uuid_named(&run->job.workflow_id, name, strlen(name));
 	call->key = arena_printf(&run->arena, "%s_%s", run->job.key, name);
 	call->agent_name = agent ? agent->name : NULL;
@@ -44,7 +45,8 @@ bool run_ask(struct run *run, const struct agent *agent, const char *name, struc
 			run->stage.reached = true;
 		if (!(*call)->stage)
 			(*call)->stage = run->stage.name;
-		/* One that was taken over has a row but no request any more: it is built again from the same replies. */
+		/* One that was taken over has a row but no request any more: it is built again from
+		 * the same replies. */
 		return !agent || (*call)->state == CALL_LANDED || (*call)->request;
 	}
 	run_tell_stage(run);
@@ -91,7 +93,8 @@ const struct reply *call_reply(struct call *call)
 	if (call->state != CALL_LANDED)
 		return NULL;
 	if (reply->text && !reply->body &&
-	    json_read(reply->text, reply->text_len, JSON_DEPTH_MAX + 2, JSON_MEND, &reply->body, &e) != JSON_OK)
+	    json_read(reply->text, reply->text_len, JSON_DEPTH_MAX + 2, JSON_MEND, &reply->body,
+		      &e) != JSON_OK)
 		BUG("a reply that was stored cannot be read any more: %s", e.text);
 	return reply;
 }
@@ -108,8 +111,8 @@ void call_summary(struct call *call, struct json_object *summary)
 	json_put(&summary);
 }
 
-void run_note(struct run *run, const char *agent_name, const char *name, int order, struct json_object *input,
-	      struct json_object *output)
+void run_note(struct run *run, const char *agent_name, const char *name, int order,
+	      struct json_object *input, struct json_object *output)
 {
 	struct call *call = find(run, name);
 

@@ -1,6 +1,7 @@
 /*
- * ctl: the subcommands. One file each; main.c holds their table. Data goes to stdout, words about it to stderr; --json on every
- * command that prints data; a table when stdout is a terminal (interface.md §1).
+ * ctl: the subcommands. One file each; main.c holds their table. Data goes to stdout, words about
+ * it to stderr; --json on every command that prints data; a table when stdout is a terminal
+ * (interface.md §1).
  */
 #ifndef CTL_CTL_H
 #define CTL_CTL_H
@@ -10,11 +11,11 @@
 /* Exit codes (interface.md §1). */
 enum exit_code {
 	EXIT_DONE = 0,
-	EXIT_FAILED = 1,     /* in part, or the workflow failed */
-	EXIT_USAGE = 2,      /* arguments or configuration */
+	EXIT_FAILED = 1, /* in part, or the workflow failed */
+	EXIT_USAGE = 2,	 /* arguments or configuration */
 	EXIT_NO_MATCH = 3,
-	EXIT_NO_SERVER = 4,  /* no connection to RabbitMQ or PostgreSQL */
-	EXIT_REFUSED = 5,    /* conflict, guard */
+	EXIT_NO_SERVER = 4, /* no connection to RabbitMQ or PostgreSQL */
+	EXIT_REFUSED = 5,   /* conflict, guard */
 };
 
 struct command {
@@ -31,8 +32,8 @@ extern const struct command *const command_table[];
 /* Prints its usage. */
 void command_help(const struct command *c);
 
-extern const struct command cmd_worker, cmd_migrate, cmd_topology, cmd_enqueue, cmd_workflow, cmd_events, cmd_health,
-	cmd_version, cmd_help;
+extern const struct command cmd_worker, cmd_migrate, cmd_topology, cmd_enqueue, cmd_workflow,
+	cmd_events, cmd_health, cmd_version, cmd_help;
 
 /* The table of options, for `cpoa worker --help`. */
 void worker_help(void);

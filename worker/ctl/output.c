@@ -161,10 +161,10 @@ static void print_named(const char *name, const char *value, const char *colour)
 {
 	AUTO(strbuf_release) struct strbuf sb;
 
-	if (!value || !*value)
-		return;
 	strbuf_init(&sb, 4 * TEXT_CLEAN_MAX);
 	text_clean(&sb, value, 0);
+	if (!sb.len)
+		return;
 	printf("%-*s%s%s%s\n", FIELD_COLUMNS, name, colour, sb.buf, colour_end(colour));
 }
 

@@ -9,6 +9,8 @@
 #include "ctl/ctl.h"
 #include "ctl/output.h"
 
+static const char not_found[] = "404"; /* AMQP's reply code */
+
 enum {
 	CONFIRM_MS = 10000,
 	TRIES = 2

@@ -12,7 +12,8 @@ static int version_main(int argc, char **argv)
 	if (argc == 2 && strcmp(argv[1], "--json") == 0) {
 		struct json_object *o = build_json();
 
-		puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+		puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN |
+							       JSON_C_TO_STRING_NOSLASHESCAPE));
 		json_put(&o);
 		return EXIT_DONE;
 	}

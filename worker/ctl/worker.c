@@ -13,7 +13,9 @@
 #include "engine/build.h"
 #include "engine/lifecycle.h"
 
-enum { LOOK_MS = 20 };
+enum {
+	LOOK_MS = 20
+};
 
 static sigset_t ending_signals(void)
 {
@@ -58,7 +60,8 @@ static int run(const struct settings *settings)
 	struct err e = {0};
 	sigset_t set = ending_signals();
 
-	/* Blocked before there are threads, so that every thread has them blocked and main alone receives them. */
+	/* Blocked before there are threads, so that every thread has them blocked and main alone
+	 * receives them. */
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	if (!house_start(&house, settings, &e)) {
 		fprintf(stderr, "cpoa worker: %s\n", e.text);
@@ -70,8 +73,9 @@ static int run(const struct settings *settings)
 		house_stop(&house);
 		return EXIT_USAGE;
 	}
-	log_info("worker started", log_str("service.version", CPOA_VERSION), log_str("service.commit", CPOA_COMMIT),
-		 log_int("cpoa.threads", settings->threads), log_int("cpoa.inflight_limit", settings->max_inflight), LOG_END);
+	log_info("worker started", log_str("service.version", CPOA_VERSION),
+		 log_str("service.commit", CPOA_COMMIT), log_int("cpoa.threads", settings->threads),
+		 log_int("cpoa.inflight_limit", settings->max_inflight), LOG_END);
 	wait_signal(&set, -1);
 	drain(&house, &set);
 	house_stop(&house);
@@ -87,14 +91,18 @@ static int worker_main(int argc, char **argv)
 	int code;
 
 	if (argc > 1) {
-		fprintf(stderr, "cpoa worker: '%.64s' is no option of it; it is configured by the environment alone\n", argv[1]);
+		fprintf(stderr,
+			"cpoa worker: '%.64s' is no option of it; it is configured by the "
+			"environment alone\n",
+			argv[1]);
 		return EXIT_USAGE;
 	}
 	if (!settings_load(&settings, &e)) {
 		fprintf(stderr, "cpoa worker: %s\n", e.text);
 		return EXIT_USAGE;
 	}
-	log_setup((enum log_level)settings.log_level, (enum log_format)settings.log_format, "cpoa", CPOA_VERSION);
+	log_setup((enum log_level)settings.log_level, (enum log_format)settings.log_format, "cpoa",
+		  CPOA_VERSION);
 	log_thread_name("main");
 	code = run(&settings);
 	settings_release(&settings);
@@ -111,7 +119,9 @@ const struct command cmd_worker = {
 	.main = worker_main,
 	.summary = "runs a worker until SIGTERM",
 	.usage = "usage: cpoa worker\n\n"
-		 "Takes jobs from RabbitMQ and runs them until SIGTERM or SIGINT; then takes nothing new, lets what is in flight\n"
-		 "land for CPOA_DRAIN_SECONDS, leaves the rest to other workers, and ends with 0. A second signal hurries.\n\n"
+		 "Takes jobs from RabbitMQ and runs them until SIGTERM or SIGINT; then takes "
+		 "nothing new, lets what is in flight\n"
+		 "land for CPOA_DRAIN_SECONDS, leaves the rest to other workers, and ends with 0. "
+		 "A second signal hurries.\n\n"
 		 "Configured by the environment, and by .env in the working directory:\n\n",
 };

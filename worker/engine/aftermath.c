@@ -31,13 +31,15 @@ void house_enter(struct house *house, struct run *run)
 {
 	run->began_us = clock_mono_us();
 	atomic_fetch_add(&house->inflight, 1);
-	metric_add(&m_inflight, run->job.workflow ? run->job.workflow->index : WORKFLOW_COUNT, 0, 1);
+	metric_add(&m_inflight, run->job.workflow ? run->job.workflow->index : WORKFLOW_COUNT, 0,
+		   1);
 }
 
 void house_leave(struct house *house, struct run *run)
 {
 	atomic_fetch_sub(&house->inflight, 1);
-	metric_add(&m_inflight, run->job.workflow ? run->job.workflow->index : WORKFLOW_COUNT, 0, -1);
+	metric_add(&m_inflight, run->job.workflow ? run->job.workflow->index : WORKFLOW_COUNT, 0,
+		   -1);
 	run_unref(run);
 	/* One poke for all who leave before intake looks again. */
 	if (atomic_load(&house->room_wanted) && atomic_exchange(&house->room_wanted, false))
@@ -60,7 +62,8 @@ static void publish(struct house *house, struct run *run)
 	struct mail *mail;
 
 	while ((mail = mail_shift(&run->change.events)))
-		mail_append(mail_of(mail, struct event, mail)->kind == EVENT_STARTED ? &all : &last, mail);
+		mail_append(mail_of(mail, struct event, mail)->kind == EVENT_STARTED ? &all : &last,
+			    mail);
 	while ((mail = mail_shift(&run->change.fleeting)))
 		mail_append(&all, mail);
 	while ((mail = mail_shift(&last)))
@@ -87,10 +90,12 @@ static void log_end(const struct run *run)
 	const struct change *change = &run->change;
 
 	log_line(change->status == STATUS_FAILED ? LOG_WARN : LOG_INFO, "workflow ended",
-		 log_uuid("workflow.id", &run->job.workflow_id), log_str("workflow.type", run->job.workflow->type),
+		 log_uuid("workflow.id", &run->job.workflow_id),
+		 log_str("workflow.type", run->job.workflow->type),
 		 log_str("event.outcome", run_status_name(change->status)),
-		 log_int("event.duration", (run->now_us - run->started_us) * 1000), log_str("error.code", change->reason),
-		 log_str("error.message", change->error), LOG_END);
+		 log_int("event.duration", (run->now_us - run->started_us) * 1000),
+		 log_str("error.code", change->reason), log_str("error.message", change->error),
+		 LOG_END);
 }
 
 static void over(struct house *house, struct run *run)
@@ -111,8 +116,10 @@ static void refused_for_good(struct house *house, struct run *run)
 
 	metric_add(&m_dead_letters, run->job.workflow ? run->job.workflow->index : WORKFLOW_COUNT,
 		   stats_reason(job_reason(run->verdict)), 1);
-	log_warn("job refused", log_str("workflow.type", type), log_str("error.code", job_reason(run->verdict)),
-		 log_str("error.message", run->verdict_text), log_str("message.id", run->message->message_id), LOG_END);
+	log_warn("job refused", log_str("workflow.type", type),
+		 log_str("error.code", job_reason(run->verdict)),
+		 log_str("error.message", run->verdict_text),
+		 log_str("message.id", run->message->message_id), LOG_END);
 	settle_message(house, run);
 	over(house, run);
 }
@@ -126,7 +133,8 @@ void aftermath_committed(struct house *house, struct run *run)
 		return;
 	}
 	if (run->message && run->job.published_us)
-		metric_observe(&m_job_wait, run->job.workflow->index, 0, run->started_us - run->job.published_us);
+		metric_observe(&m_job_wait, run->job.workflow->index, 0,
+			       run->started_us - run->job.published_us);
 	settle_message(house, run);
 	for (struct call *call = run->calls; call; call = call->next)
 		if ((call->news & CALL_ENDED) && call->agent)
@@ -154,10 +162,12 @@ void aftermath_duplicate(struct house *house, struct run *run)
 
 void aftermath_refused(struct house *house, struct run *run, const char *why)
 {
-	log_error("PostgreSQL would not store a change", log_uuid("workflow.id", &run->job.workflow_id),
-		  log_str("error.message", why), LOG_END);
+	log_error("PostgreSQL would not store a change",
+		  log_uuid("workflow.id", &run->job.workflow_id), log_str("error.message", why),
+		  LOG_END);
 	if (run->verdict != JOB_GOOD || run->refused) {
-		/* Even our own words were refused: the message stays with the broker, or the row with its claim. */
+		/* Even our own words were refused: the message stays with the broker, or the row
+		 * with its claim. */
 		aftermath_lost(house, run);
 		return;
 	}

@@ -1,6 +1,7 @@
 /*
- * aftermath: what a change causes once it is committed, and never before: the ack, the calls, the events; or what follows when
- * PostgreSQL would not store it. Called by the ledger's thread; like work.h, nothing here waits.
+ * aftermath: what a change causes once it is committed, and never before: the ack, the calls, the
+ * events; or what follows when PostgreSQL would not store it. Called by the ledger's thread; like
+ * work.h, nothing here waits.
  */
 #ifndef ENGINE_AFTERMATH_H
 #define ENGINE_AFTERMATH_H
@@ -13,7 +14,8 @@ void aftermath_committed(struct house *house, struct run *run);
 /* Its job was there already, and that is settled: acks and ends it. */
 void aftermath_duplicate(struct house *house, struct run *run);
 
-/* PostgreSQL will not store the change, now or later. The run goes to the pool to be ended in words that can be stored. */
+/* PostgreSQL will not store the change, now or later. The run goes to the pool to be ended in words
+ * that can be stored. */
 void aftermath_refused(struct house *house, struct run *run, const char *why);
 
 /* The run is void: its lease is gone. Its message, if it was not acked, is handed back. */

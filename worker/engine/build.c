@@ -7,7 +7,7 @@ static const struct {
 	const char *name, *version;
 } libraries[] = {
 	{"librabbitmq", CPOA_LIB_RABBITMQ}, {"libpq", CPOA_LIB_PQ},
-	{"libcurl", CPOA_LIB_CURL},         {"json-c", CPOA_LIB_JSONC},
+	{"libcurl", CPOA_LIB_CURL},	    {"json-c", CPOA_LIB_JSONC},
 	{"libmicrohttpd", CPOA_LIB_MHD},    {"libuuid", CPOA_LIB_UUID},
 };
 

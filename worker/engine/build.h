@@ -1,4 +1,5 @@
-/* build: what this binary is: version, commit, compiler, libraries. CPOA_VERSION and CPOA_COMMIT come from CMake. */
+/* build: what this binary is: version, commit, compiler, libraries. CPOA_VERSION and CPOA_COMMIT
+ * come from CMake. */
 #ifndef ENGINE_BUILD_H
 #define ENGINE_BUILD_H
 

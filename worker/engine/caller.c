@@ -16,11 +16,14 @@
 
 #include "engine/pool.h"
 
-enum { WAIT_MAX_MS = 1000, HEADER_SIZE = 640 };
+enum {
+	WAIT_MAX_MS = 1000,
+	HEADER_SIZE = 640
+};
 
 /*
- * A call on an errand. It waits for its time, then for a place at its agent, then for the answer; it is in exactly one of the
- * three: set in the timers, on its agent's queue, or with http.
+ * A call on an errand. It waits for its time, then for a place at its agent, then for the answer;
+ * it is in exactly one of the three: set in the timers, on its agent's queue, or with http.
  */
 struct flight {
 	struct http_request http;
@@ -61,7 +64,9 @@ struct caller {
 	int n_spare;
 };
 
-enum { SPARE_MAX = 256 };
+enum {
+	SPARE_MAX = 256
+};
 
 /* ---- flights ---- */
 
@@ -134,8 +139,8 @@ static void bring(struct caller *c, struct flight *f)
 static enum answer_kind answer_kind(enum http_outcome outcome)
 {
 	static const enum answer_kind kinds[] = {
-		[HTTP_ANSWERED] = ANSWER_CAME,  [HTTP_UNREACHABLE] = ANSWER_UNREACHABLE,
-		[HTTP_TIMEOUT] = ANSWER_TIMEOUT, [HTTP_BROKEN] = ANSWER_BROKEN,
+		[HTTP_ANSWERED] = ANSWER_CAME,	     [HTTP_UNREACHABLE] = ANSWER_UNREACHABLE,
+		[HTTP_TIMEOUT] = ANSWER_TIMEOUT,     [HTTP_BROKEN] = ANSWER_BROKEN,
 		[HTTP_TOO_LARGE] = ANSWER_TOO_LARGE, [HTTP_BAD_REQUEST] = ANSWER_REFUSED,
 	};
 
@@ -160,7 +165,8 @@ static void on_done(struct http_request *r)
 	bring(f->caller, f);
 }
 
-/* The headers that every agent gets (agents.md §0). Each part was checked at the door to be fit for a header. */
+/* The headers that every agent gets (agents.md §0). Each part was checked at the door to be fit for
+ * a header. */
 static void set_headers(struct flight *f)
 {
 	const struct call *call = f->call;
@@ -297,7 +303,8 @@ static void recall(struct caller *c)
 static void fill_places(struct caller *c)
 {
 	for (int i = 0; i < AGENT_COUNT; i++)
-		while (STAILQ_FIRST(&c->gates[i].queue) && gate_open(c, STAILQ_FIRST(&c->gates[i].queue)->call))
+		while (STAILQ_FIRST(&c->gates[i].queue) &&
+		       gate_open(c, STAILQ_FIRST(&c->gates[i].queue)->call))
 			next_in_queue(c, &c->gates[i]);
 }
 
@@ -327,7 +334,8 @@ static void fire_timers(struct caller *c)
 	int64_t now = clock_mono_us();
 
 	while ((timer = timers_pop_due(&c->timers, now)))
-		ask_or_queue(c, (struct flight *)(void *)((char *)timer - offsetof(struct flight, timer)));
+		ask_or_queue(c, (struct flight *)(void *)((char *)timer -
+							  offsetof(struct flight, timer)));
 }
 
 static void *caller_thread(void *arg)
@@ -338,7 +346,8 @@ static void *caller_thread(void *arg)
 	house_enter_thread(c->house);
 	while (!atomic_load(&c->stop)) {
 		int64_t now = clock_mono_us();
-		int wait = timers_wait_ms(&c->timers, now, WAIT_MAX_MS), http_wait = http_wait_ms(c->http);
+		int wait = timers_wait_ms(&c->timers, now, WAIT_MAX_MS),
+		    http_wait = http_wait_ms(c->http);
 
 		house_tick(c->house, THREAD_CALLER, now);
 		if (http_wait >= 0 && http_wait < wait)
@@ -367,7 +376,8 @@ struct caller *caller_start(struct house *house, struct err *e)
 	for (int i = 0; i < AGENT_COUNT; i++)
 		STAILQ_INIT(&c->gates[i].queue);
 	timers_init(&c->timers);
-	if (!mailbox_init(&c->inbox, e) || !mailbox_init(&c->orders, e) || !(c->http = http_new(&o, e)))
+	if (!mailbox_init(&c->inbox, e) || !mailbox_init(&c->orders, e) ||
+	    !(c->http = http_new(&o, e)))
 		return NULL;
 	errnum = pthread_create(&c->thread, NULL, caller_thread, c);
 	if (errnum) {

@@ -1,6 +1,6 @@
 /*
- * caller: the thread that sends requests to agents and keeps their timers. It may not read bodies: what comes back goes to
- * the pool as it is.
+ * caller: the thread that sends requests to agents and keeps their timers. It may not read bodies:
+ * what comes back goes to the pool as it is.
  */
 #ifndef ENGINE_CALLER_H
 #define ENGINE_CALLER_H
@@ -14,12 +14,14 @@ void caller_stop(struct caller *caller);
 void caller_free(struct caller *caller);
 
 /*
- * Runs call->errand: submits or polls after its delay, then brings the call to the pool. The call and a reference to its run
- * are handed over. A call whose run is void comes back at once. Any thread; never blocks.
+ * Runs call->errand: submits or polls after its delay, then brings the call to the pool. The call
+ * and a reference to its run are handed over. A call whose run is void comes back at once. Any
+ * thread; never blocks.
  */
 void caller_send(struct caller *caller, struct call *call);
 
-/* Drops every call of a run that has ended, with their references; takes over a reference to the run. Any thread. */
+/* Drops every call of a run that has ended, with their references; takes over a reference to the
+ * run. Any thread. */
 void caller_forget(struct caller *caller, struct run *run);
 
 /* The lease is lost: every call of a void run comes back. Any thread. */

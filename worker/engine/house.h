@@ -1,9 +1,10 @@
 /*
- * house: the shell around the core. Which threads there are, what each owns, and how work goes round.
+ * house: the shell around the core. Which threads there are, what each owns, and how work goes
+ * round.
  *
- *	RabbitMQ ─▶ intake ─▶ pool ─▶ ledger ─▶ caller ─▶ pool ─▶ ledger ─▶ … ─▶ ledger ─▶ outbox ─▶ RabbitMQ
- *	            receive   check   commit,   HTTP,     read    commit         commit    publish,
- *	                      run     then ack  timers    run                    + event   confirm, strike out
+ *	RabbitMQ ─▶ intake ─▶ pool ─▶ ledger ─▶ caller ─▶ pool ─▶ ledger ─▶ … ─▶ ledger ─▶ outbox ─▶
+ * RabbitMQ receive   check   commit,   HTTP,     read    commit         commit    publish, run then
+ * ack  timers    run                    + event   confirm, strike out
  *
  *	main      the lifecycle; signals by sigwait
  *	intake    the consuming AMQP connection
@@ -13,8 +14,9 @@
  *	outbox    the publishing AMQP connection
  *	admin     nothing: it reads counters
  *
- * What travels are the runs and calls themselves, linked into mailboxes that never block and never fill; their number is
- * bounded at the only door (intake, CPOA_MAX_INFLIGHT). Each part's header says what its functions do and who may call them.
+ * What travels are the runs and calls themselves, linked into mailboxes that never block and never
+ * fill; their number is bounded at the only door (intake, CPOA_MAX_INFLIGHT). Each part's header
+ * says what its functions do and who may call them.
  */
 #ifndef ENGINE_HOUSE_H
 #define ENGINE_HOUSE_H
@@ -34,7 +36,13 @@ struct caller;
 struct outbox;
 
 /* The threads that /livez watches. */
-enum thread_index { THREAD_INTAKE, THREAD_LEDGER, THREAD_CALLER, THREAD_OUTBOX, THREAD_COUNT };
+enum thread_index {
+	THREAD_INTAKE,
+	THREAD_LEDGER,
+	THREAD_CALLER,
+	THREAD_OUTBOX,
+	THREAD_COUNT
+};
 
 struct house {
 	const struct settings *settings;
@@ -46,17 +54,18 @@ struct house {
 	struct caller *caller;
 	struct outbox *outbox;
 
-	/* The lease under which this worker may claim; 0: none now. A run that carries another number is void. */
+	/* The lease under which this worker may claim; 0: none now. A run that carries another
+	 * number is void. */
 	_Atomic int64_t lease;
-	atomic_int inflight;       /* workflows held, from the receipt of their message on */
-	atomic_bool draining;      /* SIGTERM came: nothing new is taken */
-	atomic_bool stopping;      /* what is held is let go */
-	atomic_bool room_wanted;   /* intake waits for somebody to leave */
-	atomic_bool consuming;     /* every queue has its consumer */
+	atomic_int inflight;	 /* workflows held, from the receipt of their message on */
+	atomic_bool draining;	 /* SIGTERM came: nothing new is taken */
+	atomic_bool stopping;	 /* what is held is let go */
+	atomic_bool room_wanted; /* intake waits for somebody to leave */
+	atomic_bool consuming;	 /* every queue has its consumer */
 	atomic_bool intake_connected, outbox_connected, schema_ok;
 	_Atomic int64_t tick_us[THREAD_COUNT]; /* monotonic: when each was last seen alive */
-	char worker_name[128];     /* host:pid */
-	pthread_mutex_t gate;      /* held until every part stands; each thread passes it once */
+	char worker_name[128];		       /* host:pid */
+	pthread_mutex_t gate; /* held until every part stands; each thread passes it once */
 };
 
 /* For a thread's loop. */
@@ -72,16 +81,19 @@ static inline void house_enter_thread(struct house *house)
 	pthread_mutex_unlock(&house->gate);
 }
 
-/* Whether a run may go on: its lease is the present one and the house is not being cleared. Any thread. */
+/* Whether a run may go on: its lease is the present one and the house is not being cleared. Any
+ * thread. */
 static inline bool house_holds(struct house *house, const struct run *run)
 {
-	return run->lease != 0 && run->lease == atomic_load(&house->lease) && !atomic_load(&house->stopping);
+	return run->lease != 0 && run->lease == atomic_load(&house->lease) &&
+	       !atomic_load(&house->stopping);
 }
 
 /* A run is held from now on. */
 void house_enter(struct house *house, struct run *run);
 
-/* It is held no longer: counts it out, wakes the door when there is room again, and drops the life's reference. */
+/* It is held no longer: counts it out, wakes the door when there is room again, and drops the
+ * life's reference. */
 void house_leave(struct house *house, struct run *run);
 
 #endif

@@ -1,10 +1,11 @@
 /*
  * intake: the door.
  *
- * Two things keep a worker from holding more than it may. As long as work goes through quickly, an ack is a credit: one more
- * delivery may follow it, so acks are held back when there is no room, and the prefetch window closes by itself, without a
- * word to the broker. When it stays full, or jobs of several types come at once, the consumers are cancelled; then all acks
- * go out, and no broker's timeout bounds how long a workflow takes.
+ * Two things keep a worker from holding more than it may. As long as work goes through quickly, an
+ * ack is a credit: one more delivery may follow it, so acks are held back when there is no room,
+ * and the prefetch window closes by itself, without a word to the broker. When it stays full, or
+ * jobs of several types come at once, the consumers are cancelled; then all acks go out, and no
+ * broker's timeout bounds how long a workflow takes.
  */
 #include "engine/intake.h"
 
@@ -24,9 +25,9 @@
 #include "engine/topology.h"
 
 enum {
-	PREFETCH_MAX = 256,                        /* deliveries that a consumer may have unacked: enough for one commit */
-	RING_SIZE = 2048,                          /* deliveries that all may have unacked; a power of two */
-	HELD_BACK_MAX_US = 1000000,                /* how long an ack may be held back before the door closes */
+	PREFETCH_MAX = 256, /* deliveries that a consumer may have unacked: enough for one commit */
+	RING_SIZE = 2048,   /* deliveries that all may have unacked; a power of two */
+	HELD_BACK_MAX_US = 1000000, /* how long an ack may be held back before the door closes */
 };
 
 _Static_assert(RING_SIZE >= WORKFLOW_COUNT * PREFETCH_MAX, "the ring holds every window");
@@ -35,7 +36,11 @@ _Static_assert(RING_SIZE >= WORKFLOW_COUNT * PREFETCH_MAX, "the ring holds every
 struct unacked {
 	uint64_t tag;
 	int type; /* its consumer */
-	enum { FATE_OPEN, FATE_ACK, FATE_RETURN } fate;
+	enum {
+		FATE_OPEN,
+		FATE_ACK,
+		FATE_RETURN
+	} fate;
 };
 
 struct settlement {
@@ -57,12 +62,12 @@ struct intake {
 	struct mq *mq; /* NULL: no connection */
 	uint64_t epoch;
 	bool consuming;
-	unsigned generation;      /* of consumer tags */
+	unsigned generation; /* of consumer tags */
 	int prefetch;
 	struct unacked ring[RING_SIZE]; /* from `first` to `next`, by number; tags rise by one */
 	uint64_t first, next;
 	int n_unacked[WORKFLOW_COUNT];
-	int64_t held_back_us;     /* since when an ack is held back; 0: none is */
+	int64_t held_back_us; /* since when an ack is held back; 0: none is */
 	struct backoff backoff;
 	int64_t retry_at_us;
 };
@@ -108,7 +113,8 @@ static void connection_lost(struct intake *in, const struct err *e)
 	mq_close(in->mq);
 	in->mq = NULL;
 	in->consuming = false;
-	/* Tags of the old connection mean nothing on the next one; the broker delivers what was not acked again. */
+	/* Tags of the old connection mean nothing on the next one; the broker delivers what was not
+	 * acked again. */
 	in->epoch++;
 	in->first = in->next = 0;
 	in->held_back_us = 0;
@@ -139,9 +145,10 @@ static void connect(struct intake *in)
 /* ---- open and closed ---- */
 
 /*
- * A consumer's tag begins with its type: a delivery tells by it what it is for. It is never used twice: RabbitMQ 3.10 keeps a
- * cancelled consumer of a quorum queue as long as it has unacked messages, and its channel crashes when a new one of the same
- * name goes on counting where that one stood.
+ * A consumer's tag begins with its type: a delivery tells by it what it is for. It is never used
+ * twice: RabbitMQ 3.10 keeps a cancelled consumer of a quorum queue as long as it has unacked
+ * messages, and its channel crashes when a new one of the same name goes on counting where that one
+ * stood.
  */
 static void consumer_tag(const struct intake *in, int type, char out[MQ_SHORT_MAX + 1])
 {
@@ -188,7 +195,8 @@ static bool wanted(struct intake *in)
 	struct house *house = in->house;
 	int64_t max = house->settings->max_inflight;
 
-	if (atomic_load(&house->draining) || atomic_load(&house->stopping) || !atomic_load(&house->lease))
+	if (atomic_load(&house->draining) || atomic_load(&house->stopping) ||
+	    !atomic_load(&house->lease))
 		return false;
 	if (in->consuming)
 		return !in->held_back_us || clock_mono_us() - in->held_back_us < HELD_BACK_MAX_US;
@@ -215,7 +223,8 @@ static int consumer_of(const struct mq_message *m)
 	size_t n = strcspn(m->consumer_tag, ".");
 
 	for (int i = 0; i < WORKFLOW_COUNT; i++)
-		if (strlen(workflow_types[i]) == n && strncmp(m->consumer_tag, workflow_types[i], n) == 0)
+		if (strlen(workflow_types[i]) == n &&
+		    strncmp(m->consumer_tag, workflow_types[i], n) == 0)
 			return i;
 	BUG("a delivery for a consumer that was never started");
 }
@@ -223,7 +232,8 @@ static int consumer_of(const struct mq_message *m)
 /* Its exchange and key say what a job is; one that came by another way is what its queue is for. */
 static const struct workflow *type_of(const struct mq_message *m, int consumer)
 {
-	return strcmp(m->exchange, EXCHANGE_JOBS) == 0 ? workflow_by_type(m->routing_key) : workflows[consumer];
+	return strcmp(m->exchange, EXCHANGE_JOBS) == 0 ? workflow_by_type(m->routing_key)
+						       : workflows[consumer];
 }
 
 static void note_unacked(struct intake *in, uint64_t tag, int consumer)
@@ -243,7 +253,8 @@ static void on_delivery(struct intake *in, struct mq_message *m)
 
 	note_unacked(in, m->tag, consumer);
 	if (!in->consuming || full(in) || !wanted(in)) {
-		/* More than there is room for: back with it, and the door closes as if an ack had been held back for ever. */
+		/* More than there is room for: back with it, and the door closes as if an ack had
+		 * been held back for ever. */
 		in->held_back_us = 1;
 		in->ring[(in->next - 1) % RING_SIZE].fate = FATE_RETURN;
 		mq_message_free(m);
@@ -300,7 +311,8 @@ static void collect_settlements(struct intake *in)
 
 		if (list[i].epoch != in->epoch || in->first == in->next)
 			continue;
-		u = &in->ring[(in->first + (list[i].tag - in->ring[in->first % RING_SIZE].tag)) % RING_SIZE];
+		u = &in->ring[(in->first + (list[i].tag - in->ring[in->first % RING_SIZE].tag)) %
+			      RING_SIZE];
 		assert(u->tag == list[i].tag);
 		u->fate = list[i].ack ? FATE_ACK : FATE_RETURN;
 	}
@@ -308,8 +320,9 @@ static void collect_settlements(struct intake *in)
 }
 
 /*
- * How many deliveries there is room for beyond those that the broker may send already: the open part of the window of every
- * consumer that is in use. A type that has nothing waiting takes no room; if it suddenly has, the door closes.
+ * How many deliveries there is room for beyond those that the broker may send already: the open
+ * part of the window of every consumer that is in use. A type that has nothing waiting takes no
+ * room; if it suddenly has, the door closes.
  */
 static int64_t credit(const struct intake *in)
 {
@@ -345,7 +358,8 @@ static bool send_acks(struct intake *in, struct err *e)
 
 		if (!back && left-- <= 0)
 			break;
-		if (back && ((last && !mq_ack(in->mq, last, true, e)) || !mq_nack(in->mq, tag, true, e)))
+		if (back &&
+		    ((last && !mq_ack(in->mq, last, true, e)) || !mq_nack(in->mq, tag, true, e)))
 			return false;
 		last = back ? 0 : tag;
 		forget_first(in);

@@ -1,6 +1,7 @@
 /*
- * intake: the door. The thread with the consuming connection: it takes messages in and settles them (acks them, or hands them
- * back) once their fate is committed. It consumes only while there is a lease, room, and no draining.
+ * intake: the door. The thread with the consuming connection: it takes messages in and settles them
+ * (acks them, or hands them back) once their fate is committed. It consumes only while there is a
+ * lease, room, and no draining.
  */
 #ifndef ENGINE_INTAKE_H
 #define ENGINE_INTAKE_H
@@ -13,7 +14,8 @@ MUST_CHECK struct intake *intake_start(struct house *house, struct err *e);
 void intake_stop(struct intake *intake);
 void intake_free(struct intake *intake);
 
-/* The fate of a message is committed (ack), or it is to be delivered again. `epoch`: run->epoch. Any thread. */
+/* The fate of a message is committed (ack), or it is to be delivered again. `epoch`: run->epoch.
+ * Any thread. */
 void intake_ack(struct intake *intake, uint64_t epoch, uint64_t tag);
 void intake_return(struct intake *intake, uint64_t epoch, uint64_t tag);
 

@@ -18,15 +18,20 @@
 #include "engine/outbox.h"
 #include "engine/stats.h"
 
-enum { RETRY_PAUSE_MS = 100, IDLE_MAX_MS = 1000 };
+enum {
+	RETRY_PAUSE_MS = 100,
+	IDLE_MAX_MS = 1000
+};
 
 /* ---- the session ---- */
 
 static void take_lease_name(const struct ledger *l, char sql[512], int64_t lease)
 {
 	snprintf(sql, 512,
-		 "SELECT pg_advisory_lock(%d, %lld); INSERT INTO leases (lease_id, worker, version) VALUES (%lld, '%s', '%s')",
-		 LEASE_CLASS, (long long)lease, (long long)lease, l->house->worker_name, CPOA_VERSION);
+		 "SELECT pg_advisory_lock(%d, %lld); INSERT INTO leases (lease_id, worker, "
+		 "version) VALUES (%lld, '%s', '%s')",
+		 LEASE_CLASS, (long long)lease, (long long)lease, l->house->worker_name,
+		 CPOA_VERSION);
 }
 
 static bool check_schema(struct db *db, struct err *e)
@@ -39,12 +44,15 @@ static bool check_schema(struct db *db, struct err *e)
 		return err_wrap(e, "the schema is missing; run `cpoa migrate`");
 	version = (int)strtol(db_text(r, 0, 0), NULL, 10);
 	if (version < sql_schema_version)
-		return err_set(e, ERR_USAGE, "the schema is at version %d and this program needs %d; run `cpoa migrate`", version,
-			       sql_schema_version);
+		return err_set(
+			e, ERR_USAGE,
+			"the schema is at version %d and this program needs %d; run `cpoa migrate`",
+			version, sql_schema_version);
 	return true;
 }
 
-/* The number first, its lock next, its row last: whoever sees the row and gets the lock knows that its holder is gone. */
+/* The number first, its lock next, its row last: whoever sees the row and gets the lock knows that
+ * its holder is gone. */
 static bool take_lease(struct ledger *l, struct err *e)
 {
 	AUTO(db_result_free_ptr) struct db_result *r = NULL;
@@ -69,13 +77,15 @@ static bool open_session(struct ledger *l, struct err *e)
 	if (!check_schema(l->db, e))
 		return false;
 	atomic_store(&l->house->schema_ok, true);
-	return take_lease(l, e) && db_script(l->db, sql_session, e) && db_prepare(l->db, sql_table, SQL_COUNT, e);
+	return take_lease(l, e) && db_script(l->db, sql_session, e) &&
+	       db_prepare(l->db, sql_table, SQL_COUNT, e);
 }
 
 void ledger_session_lost(struct ledger *l, const struct err *e)
 {
 	if (atomic_exchange(&l->house->lease, 0))
-		log_warn("PostgreSQL session lost", log_err(e), log_int("cpoa.lease", l->lease), LOG_END);
+		log_warn("PostgreSQL session lost", log_err(e), log_int("cpoa.lease", l->lease),
+			 LOG_END);
 	metric_set(&m_db_connected, 0, 0, 0);
 	db_close(l->db);
 	l->db = NULL;
@@ -115,8 +125,10 @@ bool ledger_run_batch(struct ledger *l, struct err *e)
 		}
 		if (e->class != ERR_RETRY)
 			return false;
-		/* The server is in trouble as a whole (disk, memory, read-only) or chose us as a deadlock's victim. */
-		log_warn("PostgreSQL cannot commit now", log_err(e), log_str("error.code", e->code), LOG_END);
+		/* The server is in trouble as a whole (disk, memory, read-only) or chose us as a
+		 * deadlock's victim. */
+		log_warn("PostgreSQL cannot commit now", log_err(e), log_str("error.code", e->code),
+			 LOG_END);
 		house_tick(l->house, THREAD_LEDGER, clock_mono_us());
 		if (atomic_load(&l->stop))
 			return err_set(e, ERR_LOST, "stopped while PostgreSQL could not commit");
@@ -124,7 +136,8 @@ bool ledger_run_batch(struct ledger *l, struct err *e)
 	}
 }
 
-/* Whether a run's id is among the rows that the statement returned; they come in the runs' order, so it is the next one. */
+/* Whether a run's id is among the rows that the statement returned; they come in the runs' order,
+ * so it is the next one. */
 static bool find_admitted(const struct db_result *r, struct run *run, int *next)
 {
 	int rows = r ? db_rows(r) : 0;
@@ -254,9 +267,10 @@ static void commit(struct ledger *l)
 		ledger_session_lost(l, &e);
 		lose_batch(l);
 	} else {
-		log_warn("a batch was refused; trying its changes one by one", log_err(&e), log_str("error.code", e.code),
-			 LOG_END);
-		/* A strike is only ids and cannot have been it; it is repeated, for the transaction is gone. */
+		log_warn("a batch was refused; trying its changes one by one", log_err(&e),
+			 log_str("error.code", e.code), LOG_END);
+		/* A strike is only ids and cannot have been it; it is repeated, for the transaction
+		 * is gone. */
 		commit_singly(l);
 		return;
 	}
@@ -316,12 +330,14 @@ static void give_back(struct ledger *l)
 	if (!l->db)
 		return;
 	batch_begin(&l->batch, l->lease);
-	l->batch.step[SQL_RELEASE] = db_batch_add(&l->batch.db, &sql_table[SQL_RELEASE], l->batch.columns[SQL_RELEASE]);
-	l->batch.step[SQL_RELEASE_EVENTS] =
-		db_batch_add(&l->batch.db, &sql_table[SQL_RELEASE_EVENTS], l->batch.columns[SQL_RELEASE_EVENTS]);
+	l->batch.step[SQL_RELEASE] =
+		db_batch_add(&l->batch.db, &sql_table[SQL_RELEASE], l->batch.columns[SQL_RELEASE]);
+	l->batch.step[SQL_RELEASE_EVENTS] = db_batch_add(
+		&l->batch.db, &sql_table[SQL_RELEASE_EVENTS], l->batch.columns[SQL_RELEASE_EVENTS]);
 	snprintf(sql, sizeof(sql), "DELETE FROM leases WHERE lease_id = %lld", (long long)l->lease);
 	if (!db_batch_run(l->db, &l->batch.db, &e) || !db_script(l->db, sql, &e))
-		log_warn("claims could not be given back; they end with the session", log_err(&e), LOG_END);
+		log_warn("claims could not be given back; they end with the session", log_err(&e),
+			 LOG_END);
 	atomic_store(&l->house->lease, 0);
 }
 
@@ -370,7 +386,8 @@ struct ledger *ledger_start(struct house *house, struct err *e)
 	batch_init(&l->batch);
 	backoff_init(&l->backoff, 50, 2000);
 	rng_seed(&l->rng, 0);
-	if (!mailbox_init(&l->inbox, e) || !mailbox_init(&l->strike_box, e) || !mailbox_init(&l->pause, e))
+	if (!mailbox_init(&l->inbox, e) || !mailbox_init(&l->strike_box, e) ||
+	    !mailbox_init(&l->pause, e))
 		return NULL;
 	errnum = pthread_create(&l->thread, NULL, ledger_thread, l);
 	if (errnum) {

@@ -1,4 +1,5 @@
-/* ledger_batch: filling columns. One function a kind of row, beside the statement's columns in sql.c. */
+/* ledger_batch: filling columns. One function a kind of row, beside the statement's columns in
+ * sql.c. */
 #include "engine/ledger_batch.h"
 
 #include <assert.h>
@@ -194,7 +195,8 @@ static void set_clean(struct json_object *o, const char *key, const char *value)
 
 static void put_message(struct db_column *c, const struct mq_message *m)
 {
-	struct json_object *properties = json_object_new_object(), *headers = json_object_new_object();
+	struct json_object *properties = json_object_new_object(),
+			   *headers = json_object_new_object();
 	char *text;
 
 	set_clean(properties, "content_type", m->content_type);
@@ -222,7 +224,8 @@ static const char *clean(const char *s)
 	return s && utf8_ok(s, strlen(s)) ? s : NULL;
 }
 
-/* A refused message. Delivered again after a crash between commit and ack, it is the same dead letter. */
+/* A refused message. Delivered again after a crash between commit and ack, it is the same dead
+ * letter. */
 static void put_refusal(struct ledger_batch *b, const struct run *run)
 {
 	struct db_column *c = b->columns[SQL_BURY];
@@ -232,7 +235,8 @@ static void put_refusal(struct ledger_batch *b, const struct run *run)
 
 	digest(m->body, m->body_len, d);
 	digest_text(d, text);
-	snprintf(fingerprint, sizeof(fingerprint), "message:%s:%.64s:%.255s", text, clean(m->routing_key) ? m->routing_key : "",
+	snprintf(fingerprint, sizeof(fingerprint), "message:%s:%.64s:%.255s", text,
+		 clean(m->routing_key) ? m->routing_key : "",
 		 clean(m->message_id) ? m->message_id : "");
 	fingerprint[utf8_cut(fingerprint, strlen(fingerprint), sizeof(fingerprint))] = '\0';
 	db_put_text(&c[1], fingerprint);
@@ -280,8 +284,9 @@ static uint64_t job_hash(const struct run *run)
 }
 
 /*
- * Whether the batch has a change of this job or workflow already. Jobs in one batch must differ, for the statement that admits
- * them tells its rows apart by id; a job that came with an id of its own may collide with any run.
+ * Whether the batch has a change of this job or workflow already. Jobs in one batch must differ,
+ * for the statement that admits them tells its rows apart by id; a job that came with an id of its
+ * own may collide with any run.
  */
 static bool collides(const struct ledger_batch *b, const struct run *run, uint64_t hash)
 {
@@ -337,9 +342,11 @@ void batch_strike(struct ledger_batch *b, const struct event *event)
 
 void batch_close(struct ledger_batch *b)
 {
-	/* FINISH gives a claim up, so BURY, which needs it, comes before it although the table names it later. */
-	static const enum sql_id order[] = {SQL_ADMIT, SQL_PLAN, SQL_TAKE, SQL_LAND, SQL_SAVE_PODCAST,
-					    SQL_TELL,  SQL_BURY, SQL_FINISH, SQL_STRIKE};
+	/* FINISH gives a claim up, so BURY, which needs it, comes before it although the table
+	 * names it later. */
+	static const enum sql_id order[] = {SQL_ADMIT, SQL_PLAN,	 SQL_TAKE,
+					    SQL_LAND,  SQL_SAVE_PODCAST, SQL_TELL,
+					    SQL_BURY,  SQL_FINISH,	 SQL_STRIKE};
 
 	for (size_t i = 0; i < sizeof(order) / sizeof(*order); i++) {
 		enum sql_id id = order[i];

@@ -14,12 +14,12 @@
 struct ledger {
 	struct house *house;
 	pthread_t thread;
-	struct mailbox inbox;      /* struct run */
+	struct mailbox inbox;	   /* struct run */
 	struct mailbox strike_box; /* struct event; posting pokes the inbox */
-	struct mailbox pause;      /* never gets mail: to wait on */
+	struct mailbox pause;	   /* never gets mail: to wait on */
 	atomic_bool stop;
 
-	struct db *db;             /* NULL: no session */
+	struct db *db; /* NULL: no session */
 	int64_t lease;
 	struct ledger_batch batch;
 	struct mail_list waiting;    /* struct run: for the next transaction */
@@ -36,10 +36,12 @@ MUST_CHECK bool ledger_run_batch(struct ledger *l, struct err *e);
 /* The session is gone; everything held under its lease is void. */
 void ledger_session_lost(struct ledger *l, const struct err *e);
 
-/* Settles the jobs on l->duplicates: acks them, tells their end again, or finds that they are in conflict. */
+/* Settles the jobs on l->duplicates: acks them, tells their end again, or finds that they are in
+ * conflict. */
 void rescue_duplicates(struct ledger *l);
 
-/* Claims what dead workers have left behind, as far as there is room, and sets the next time to look. */
+/* Claims what dead workers have left behind, as far as there is room, and sets the next time to
+ * look. */
 void rescue_orphans(struct ledger *l);
 
 #endif

@@ -17,7 +17,11 @@
 #include "engine/pool.h"
 #include "engine/stats.h"
 
-enum { CLEAR_MS = 5000, FLUSH_MS = 5000, LOOK_MS = 5 };
+enum {
+	CLEAR_MS = 5000,
+	FLUSH_MS = 5000,
+	LOOK_MS = 5
+};
 
 static void name_worker(struct house *house)
 {
@@ -48,8 +52,10 @@ bool house_start(struct house *house, const struct settings *settings, struct er
 	pthread_mutex_init(&house->gate, NULL);
 	pthread_mutex_lock(&house->gate);
 	started = http_global_init(e) && (house->caller = caller_start(house, e)) &&
-		  (house->outbox = outbox_start(house, e)) && (house->intake = intake_start(house, e)) &&
-		  (house->pool = pool_start(house, (int)settings->threads, e)) && (house->ledger = ledger_start(house, e));
+		  (house->outbox = outbox_start(house, e)) &&
+		  (house->intake = intake_start(house, e)) &&
+		  (house->pool = pool_start(house, (int)settings->threads, e)) &&
+		  (house->ledger = ledger_start(house, e));
 	pthread_mutex_unlock(&house->gate);
 	if (!started)
 		house_stop(house);

@@ -14,8 +14,12 @@
 #include "engine/stats.h"
 #include "engine/topology.h"
 
-/* Unconfirmed publishings at once: enough to keep the broker busy, few enough to send again after a break. */
-enum { WINDOW_MAX = 2048, ROUTING_KEY_SIZE = 96 };
+/* Unconfirmed publishings at once: enough to keep the broker busy, few enough to send again after a
+ * break. */
+enum {
+	WINDOW_MAX = 2048,
+	ROUTING_KEY_SIZE = 96
+};
 
 struct outbox {
 	struct house *house;
@@ -25,10 +29,10 @@ struct outbox {
 	_Atomic int64_t stop_at_us;
 	_Atomic int64_t pending;
 
-	struct mq *mq; /* NULL: no connection */
-	bool blocked;  /* the broker takes nothing now */
+	struct mq *mq;		  /* NULL: no connection */
+	bool blocked;		  /* the broker takes nothing now */
 	struct mail_list waiting; /* to be published */
-	struct mail_list sent;    /* published and not confirmed, in the order of their numbers */
+	struct mail_list sent;	  /* published and not confirmed, in the order of their numbers */
 	size_t n_sent;
 	struct backoff backoff;
 	int64_t retry_at_us;
@@ -116,7 +120,8 @@ static void connect(struct outbox *o)
 	struct err e = {0};
 
 	o->mq = mq_open(&options, &e);
-	if (!o->mq || (o->house->settings->declare_topology && !topology_apply(o->mq, &e)) || !mq_confirm_select(o->mq, &e)) {
+	if (!o->mq || (o->house->settings->declare_topology && !topology_apply(o->mq, &e)) ||
+	    !mq_confirm_select(o->mq, &e)) {
 		connection_lost(o, &e);
 		return;
 	}
@@ -127,7 +132,8 @@ static void connect(struct outbox *o)
 
 /* ---- publishing ---- */
 
-static bool publish_reply(struct outbox *o, struct event *event, const struct mq_publish *p, struct err *e)
+static bool publish_reply(struct outbox *o, struct event *event, const struct mq_publish *p,
+			  struct err *e)
 {
 	struct mq_publish reply = *p;
 
@@ -195,13 +201,15 @@ static void on_event(struct outbox *o, struct mq_event *ev)
 		confirmed(o, ev->seq, ev->multiple);
 		break;
 	case MQ_REFUSED:
-		/* The broker could not keep it. A new connection sends everything unconfirmed again, in order. */
+		/* The broker could not keep it. A new connection sends everything unconfirmed
+		 * again, in order. */
 		err_set(&e, ERR_LOST, "the broker refused an event (basic.nack)");
 		connection_lost(o, &e);
 		break;
 	case MQ_BLOCKED:
 		o->blocked = true;
-		log_warn("the broker takes no events for now", log_str("error.message", ev->text), LOG_END);
+		log_warn("the broker takes no events for now", log_str("error.message", ev->text),
+			 LOG_END);
 		break;
 	case MQ_UNBLOCKED:
 		o->blocked = false;

@@ -1,6 +1,7 @@
 /*
- * outbox: the thread that publishes events and hears their confirms. Events go out in the order in which they come, so in
- * order for each workflow. What is lost with a connection is published again, except progress, which is sent once at most.
+ * outbox: the thread that publishes events and hears their confirms. Events go out in the order in
+ * which they come, so in order for each workflow. What is lost with a connection is published
+ * again, except progress, which is sent once at most.
  */
 #ifndef ENGINE_OUTBOX_H
 #define ENGINE_OUTBOX_H
@@ -9,7 +10,8 @@
 
 MUST_CHECK struct outbox *outbox_start(struct house *house, struct err *e);
 
-/* Publishes what it has, for at most `timeout_ms`, and ends the thread. What is left has its row. */
+/* Publishes what it has, for at most `timeout_ms`, and ends the thread. What is left has its row.
+ */
 void outbox_stop(struct outbox *outbox, int64_t timeout_ms);
 void outbox_free(struct outbox *outbox);
 

@@ -74,7 +74,8 @@ struct pool *pool_start(struct house *house, int threads, struct err *e)
 	pthread_mutex_init(&pool->lock, NULL);
 	pthread_cond_init(&pool->wake, NULL);
 	for (; pool->n_threads < threads; pool->n_threads++) {
-		int errnum = pthread_create(&pool->threads[pool->n_threads], NULL, pool_thread, pool);
+		int errnum =
+			pthread_create(&pool->threads[pool->n_threads], NULL, pool_thread, pool);
 
 		if (errnum) {
 			pool_stop(pool);

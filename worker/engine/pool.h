@@ -1,8 +1,9 @@
 /*
  * pool: the threads that run workflows.
  *
- * A run is an actor: mails for it wait in its inbox, and at most one thread has it in hand. The pool's lock guards every
- * run's place and inbox, and nothing else; it is held for a few instructions.
+ * A run is an actor: mails for it wait in its inbox, and at most one thread has it in hand. The
+ * pool's lock guards every run's place and inbox, and nothing else; it is held for a few
+ * instructions.
  */
 #ifndef ENGINE_POOL_H
 #define ENGINE_POOL_H
@@ -15,13 +16,16 @@ MUST_CHECK struct pool *pool_start(struct house *house, int threads, struct err 
 void pool_stop(struct pool *pool);
 void pool_free(struct pool *pool);
 
-/* A run to be worked on: new, taken over, or refused by the ledger. The caller hands it over. Any thread. */
+/* A run to be worked on: new, taken over, or refused by the ledger. The caller hands it over. Any
+ * thread. */
 void pool_put(struct pool *pool, struct run *run);
 
-/* A call that the caller brings back with an answer; it carries a reference to its run. Any thread. */
+/* A call that the caller brings back with an answer; it carries a reference to its run. Any thread.
+ */
 void pool_bring(struct pool *pool, struct call *call);
 
-/* A run whose change is committed, or that had none: it rests until a call comes back, or goes on at once if one has. */
+/* A run whose change is committed, or that had none: it rests until a call comes back, or goes on
+ * at once if one has. */
 void pool_rest(struct pool *pool, struct run *run);
 
 /* A run that has ended or was lost: what still comes back for it is dropped. */

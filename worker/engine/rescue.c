@@ -1,4 +1,5 @@
-/* rescue: what the ledger reads. Workflows and events of dead workers, and jobs that were there already. */
+/* rescue: what the ledger reads. Workflows and events of dead workers, and jobs that were there
+ * already. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +13,11 @@
 #include "engine/pool.h"
 #include "engine/stats.h"
 
-enum { CLAIM_MAX = 256, EVENTS_MAX = 500, DEAD_MAX = 64 };
+enum {
+	CLAIM_MAX = 256,
+	EVENTS_MAX = 500,
+	DEAD_MAX = 64
+};
 
 /* ---- one statement after another ---- */
 
@@ -26,7 +31,8 @@ static void add(struct ledger *l, enum sql_id id)
 	l->batch.step[id] = db_batch_add(&l->batch.db, &sql_table[id], l->batch.columns[id]);
 }
 
-/* False: the session is gone, or (a bug of ours) a statement was refused; both are told and the round is over. */
+/* False: the session is gone, or (a bug of ours) a statement was refused; both are told and the
+ * round is over. */
 static bool go(struct ledger *l)
 {
 	struct err e = {0};
@@ -36,7 +42,8 @@ static bool go(struct ledger *l)
 	if (e.class == ERR_LOST)
 		ledger_session_lost(l, &e);
 	else
-		log_error("PostgreSQL refused a statement of the rescue", log_err(&e), log_str("error.code", e.code), LOG_END);
+		log_error("PostgreSQL refused a statement of the rescue", log_err(&e),
+			  log_str("error.code", e.code), LOG_END);
 	return false;
 }
 
@@ -49,8 +56,9 @@ static struct event *event_from_row(struct ledger *l, const struct db_result *r,
 	struct event *event;
 	int i = 0;
 
-	while (i < WORKFLOW_COUNT && (!dot || strncmp(workflow_types[i], type, (size_t)(dot - type)) != 0 ||
-				      strlen(workflow_types[i]) != (size_t)(dot - type)))
+	while (i < WORKFLOW_COUNT &&
+	       (!dot || strncmp(workflow_types[i], type, (size_t)(dot - type)) != 0 ||
+		strlen(workflow_types[i]) != (size_t)(dot - type)))
 		i++;
 	if (i == WORKFLOW_COUNT || db_is_null(r, row, 5))
 		return NULL;
@@ -81,7 +89,8 @@ static void publish_rows(struct ledger *l, const struct db_result *r)
 		if (event)
 			mail_append(&events, &event->mail);
 		else
-			log_error("an event in the outbox cannot be read", log_str("event.type", db_text(r, i, 2)), LOG_END);
+			log_error("an event in the outbox cannot be read",
+				  log_str("event.type", db_text(r, i, 2)), LOG_END);
 	}
 	if (events.head)
 		outbox_publish(l->house->outbox, &events);
@@ -95,22 +104,27 @@ static void conflict(struct run *run, const char *why)
 	run->verdict_text = xstrdup(why);
 }
 
-/* Columns: workflow_id and digest of the job with this key, whether it has ended, whether our own id is taken. */
+/* Columns: workflow_id and digest of the job with this key, whether it has ended, whether our own
+ * id is taken. */
 static bool judge(struct ledger *l, struct run *run, const struct db_result *r, int row, bool *tell)
 {
 	bool same_key = !db_is_null(r, row, 0);
 
 	*tell = false;
-	if (same_key && db_length(r, row, 1) == DIGEST_SIZE && memcmp(db_text(r, row, 1), run->job.digest, DIGEST_SIZE) == 0) {
+	if (same_key && db_length(r, row, 1) == DIGEST_SIZE &&
+	    memcmp(db_text(r, row, 1), run->job.digest, DIGEST_SIZE) == 0) {
 		*tell = db_int(r, row, 2) != 0;
 		return true;
 	}
 	if (same_key)
-		conflict(run, "an earlier job of this type has the same idempotency key and another body; give a new job a new key");
+		conflict(run, "an earlier job of this type has the same idempotency key and "
+			      "another body; give a new job a new key");
 	else if (db_int(r, row, 3))
-		conflict(run, "the X-Workflow-ID is another workflow's; give each job an id of its own");
+		conflict(run,
+			 "the X-Workflow-ID is another workflow's; give each job an id of its own");
 	else
-		run->duplicate = false; /* what it collided with is gone again: it is admitted like any other */
+		run->duplicate = false; /* what it collided with is gone again: it is admitted like
+					   any other */
 	mail_append(&l->waiting, &run->mail);
 	return false;
 }
@@ -261,7 +275,8 @@ static bool load_calls(struct ledger *l, struct run **runs, int n)
 		struct run *run = find_run(runs, n, &id);
 
 		if (!run || !call_from_row(run, r, row))
-			log_error("a call's row cannot be read; it will be made again", log_uuid("workflow.id", &id),
+			log_error("a call's row cannot be read; it will be made again",
+				  log_uuid("workflow.id", &id),
 				  log_str("call.name", db_text(r, row, 4)), LOG_END);
 	}
 	return true;
@@ -272,8 +287,8 @@ static void take_over(struct ledger *l, struct run **runs, int n)
 	for (int i = 0; i < n; i++) {
 		metric_add(&m_rescued, 0, 0, 1);
 		log_info("workflow taken over", log_uuid("workflow.id", &runs[i]->job.workflow_id),
-			 log_str("workflow.type", runs[i]->job.workflow->type), log_int("cpoa.claims", runs[i]->claims),
-			 LOG_END);
+			 log_str("workflow.type", runs[i]->job.workflow->type),
+			 log_int("cpoa.claims", runs[i]->claims), LOG_END);
 		house_enter(l->house, runs[i]);
 		pool_put(l->house->pool, runs[i]);
 	}

@@ -1,4 +1,5 @@
-/* send: a call goes to the caller with a reference to its run. Whoever has the run in hand may do so. */
+/* send: a call goes to the caller with a reference to its run. Whoever has the run in hand may do
+ * so. */
 #ifndef ENGINE_SEND_H
 #define ENGINE_SEND_H
 

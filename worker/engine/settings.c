@@ -1,4 +1,5 @@
-/* settings: the table of options. To add one: a member in settings.h and a row here; help and checks follow from it. */
+/* settings: the table of options. To add one: a member in settings.h and a row here; help and
+ * checks follow from it. */
 #include "engine/settings.h"
 
 #include <stddef.h>
@@ -16,19 +17,17 @@ static const char *const log_formats[] = {"json", "text", NULL};
 #define AT(member) offsetof(struct settings, member)
 
 /* The waiting times of an agent (agents.md §2.0): all are the same but for the defaults. */
-#define AGENT_TIMES(NAME, index, submit, interval, total)                                                                   \
-	{"CPOA_" NAME "_SUBMIT_TIMEOUT_SECONDS", CONF_SECONDS, submit, 0.01, 86400, NULL, AT(agent[index].submit_timeout_us), \
-	 "one request that submits work to " NAME},                                                                         \
-		{"CPOA_" NAME "_POLLING_INTERVAL_SECONDS", CONF_SECONDS, interval, 0.001, 3600, NULL,                       \
-		 AT(agent[index].interval_us), "between two polls of a task of " NAME},                                     \
-		{"CPOA_" NAME "_POLLING_TIMEOUT_SECONDS", CONF_SECONDS, total, 0.01, 604800, NULL,                          \
-		 AT(agent[index].total_us), "a call of " NAME " with all its retries and polls"},                           \
-	{                                                                                                                   \
-		"CPOA_" NAME "_MAX_CONCURRENT", CONF_INT, "0", 0, 1000000, NULL, AT(agent[index].max_concurrent),           \
-			"requests to " NAME " at once from this worker; 0: no limit"                                        \
-	}
-
 /* clang-format off */
+#define AGENT_TIMES(NAME, index, submit, interval, total) \
+	{"CPOA_" NAME "_SUBMIT_TIMEOUT_SECONDS", CONF_SECONDS, submit, 0.01, 86400, NULL, \
+	 AT(agent[index].submit_timeout_us), "one request that submits work to " NAME}, \
+	{"CPOA_" NAME "_POLLING_INTERVAL_SECONDS", CONF_SECONDS, interval, 0.001, 3600, NULL, \
+	 AT(agent[index].interval_us), "between two polls of a task of " NAME}, \
+	{"CPOA_" NAME "_POLLING_TIMEOUT_SECONDS", CONF_SECONDS, total, 0.01, 604800, NULL, \
+	 AT(agent[index].total_us), "a call of " NAME " with all its retries and polls"}, \
+	{"CPOA_" NAME "_MAX_CONCURRENT", CONF_INT, "0", 0, 1000000, NULL, \
+	 AT(agent[index].max_concurrent), "requests to " NAME " at once from this worker; 0: no limit"}
+
 static const struct conf_option table[] = {
 	{"AMQP_URL", CONF_SECRET, "amqp://guest:guest@localhost:5672/", 0, 0, NULL, AT(amqp_url), "RabbitMQ; amqps:// for TLS"},
 	{"AMQP_CA_FILE", CONF_TEXT, "", 0, 0, NULL, AT(amqp_ca_file), "CA certificates for amqps://; empty: the system's"},
@@ -80,7 +79,9 @@ static const struct conf_option table[] = {
 };
 /* clang-format on */
 
-enum { TABLE_SIZE = sizeof(table) / sizeof(*table) };
+enum {
+	TABLE_SIZE = sizeof(table) / sizeof(*table)
+};
 
 /* Which types: "all", or names with commas. */
 static bool choose_workflows(struct settings *s, struct err *e)
@@ -94,11 +95,13 @@ static bool choose_workflows(struct settings *s, struct err *e)
 		size_t n = strcspn(p, ",");
 		int i = 0;
 
-		while (i < WORKFLOW_COUNT && (strlen(workflow_types[i]) != n || strncmp(p, workflow_types[i], n) != 0))
+		while (i < WORKFLOW_COUNT &&
+		       (strlen(workflow_types[i]) != n || strncmp(p, workflow_types[i], n) != 0))
 			i++;
 		if (i == WORKFLOW_COUNT || !workflows[i])
 			return err_set(e, ERR_USAGE,
-				       "CPOA_WORKFLOWS names '%.*s', which this version does not run; `cpoa topology show` "
+				       "CPOA_WORKFLOWS names '%.*s', which this version does not "
+				       "run; `cpoa topology show` "
 				       "lists the types",
 				       (int)(n < 64 ? n : 64), p);
 		s->runs[i] = true;
@@ -107,7 +110,8 @@ static bool choose_workflows(struct settings *s, struct err *e)
 	return true;
 }
 
-/* WCHA and IGA are configured by their base address; the path is the same for every installation (agents.md §2.0). */
+/* WCHA and IGA are configured by their base address; the path is the same for every installation
+ * (agents.md §2.0). */
 static void append_path(char **url, const char *path)
 {
 	struct strbuf sb;
@@ -165,7 +169,8 @@ void settings_policy(const struct settings *s, struct policy *policy)
 		[AGENT_SCA] = 10000,  [AGENT_IGA] = 10000,  [AGENT_TDA] = 10000,
 	};
 
-	_Static_assert((int)AGENT_COUNT <= (int)AGENTS_MAX, "policy.agent has room for every agent");
+	_Static_assert((int)AGENT_COUNT <= (int)AGENTS_MAX,
+		       "policy.agent has room for every agent");
 	*policy = (struct policy){
 		.retries = (unsigned)s->retries,
 		.backoff_ms = (int64_t)(s->backoff_factor_s * 1000),

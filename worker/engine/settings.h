@@ -1,5 +1,6 @@
 /*
- * settings: every option of interface.md §2, in one table (settings.c). Read once at the start; secrets stay in here.
+ * settings: every option of interface.md §2, in one table (settings.c). Read once at the start;
+ * secrets stay in here.
  */
 #ifndef ENGINE_SETTINGS_H
 #define ENGINE_SETTINGS_H
@@ -25,7 +26,8 @@ struct agent_settings {
 struct settings {
 	char *amqp_url, *amqp_ca_file, *amqp_cert_file, *amqp_key_file;
 	int database_type;
-	char *database_url, *pg_host, *pg_user, *pg_password, *pg_dbname, *pg_sslmode, *pg_sslrootcert;
+	char *database_url, *pg_host, *pg_user, *pg_password, *pg_dbname, *pg_sslmode,
+		*pg_sslrootcert;
 	int64_t pg_port;
 	struct agent_settings agent[AGENT_COUNT];
 	char *asf_notification_url, *asf_ui_url, *asf_websocket_url;
@@ -45,8 +47,8 @@ struct settings {
 };
 
 /*
- * Reads `.env` and the environment; prints warnings of unknown variables to stderr. False (ERR_USAGE): the text names the
- * variable, the value and the bounds.
+ * Reads `.env` and the environment; prints warnings of unknown variables to stderr. False
+ * (ERR_USAGE): the text names the variable, the value and the bounds.
  */
 MUST_CHECK bool settings_load(struct settings *s, struct err *e);
 void settings_release(struct settings *s);

@@ -2,23 +2,28 @@
 #include "engine/sql.h"
 
 /*
- * The session runs nothing but the statements below, each of which is to go from an array to rows by an index. A plan made
- * on the empty tables of a fresh installation would be a sequential scan, and being prepared it would stay one while the
- * tables grow; so that choice is taken away. (PostgreSQL 15 manual, 20.7.1 and PREPARE, Notes.)
+ * The session runs nothing but the statements below, each of which is to go from an array to rows
+ * by an index. A plan made on the empty tables of a fresh installation would be a sequential scan,
+ * and being prepared it would stay one while the tables grow; so that choice is taken away.
+ * (PostgreSQL 15 manual, 20.7.1 and PREPARE, Notes.)
  */
-const char sql_session[] = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;"
-			   "SET plan_cache_mode = force_generic_plan; SET jit = off; SET lock_timeout = '5s'";
+const char sql_session[] =
+	"SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;"
+	"SET plan_cache_mode = force_generic_plan; SET jit = off; SET lock_timeout = '5s'";
 
 const int sql_schema_version = 2;
 
 /*
- * The workflow that a row belongs to, if it is this worker's. coalesce() keeps the planner off the partial index on
- * claimed_by, under which all that this worker holds stands in one place: it would read that whole place for every row. A change that admits a workflow must also have inserted it
- * itself: a job whose X-Workflow-ID is already taken would otherwise write into that other workflow. A row that this very
- * transaction inserted has its xmin, and the ledger never puts two changes of one workflow into one batch.
+ * The workflow that a row belongs to, if it is this worker's. coalesce() keeps the planner off the
+ * partial index on claimed_by, under which all that this worker holds stands in one place: it would
+ * read that whole place for every row. A change that admits a workflow must also have inserted it
+ * itself: a job whose X-Workflow-ID is already taken would otherwise write into that other
+ * workflow. A row that this very transaction inserted has its xmin, and the ledger never puts two
+ * changes of one workflow into one batch.
  */
-#define ITS_WORKFLOW(row)                                                                                                   \
-	" JOIN workflow_instances w ON w.workflow_id = " row ".workflow_id AND coalesce(w.claimed_by, 0) = $1"                           \
+#define ITS_WORKFLOW(row)                                    \
+	" JOIN workflow_instances w ON w.workflow_id = " row \
+	".workflow_id AND coalesce(w.claimed_by, 0) = $1"    \
 	" AND (NOT " row ".admit OR w.xmin = pg_current_xact_id()::xid) "
 
 /* clang-format off */

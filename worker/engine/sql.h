@@ -1,9 +1,9 @@
 /*
- * sql: every statement that a worker runs, in one table (sql.c). Each takes arrays, one element a row, so that a thousand
- * changes of a kind are one statement.
+ * sql: every statement that a worker runs, in one table (sql.c). Each takes arrays, one element a
+ * row, so that a thousand changes of a kind are one statement.
  *
- * Parameter 1 is the worker's lease wherever rows are claimed or written: every write says "AND claimed_by = $1", so a
- * worker that has lost its lease changes nothing (design.md §2, §5.4).
+ * Parameter 1 is the worker's lease wherever rows are claimed or written: every write says "AND
+ * claimed_by = $1", so a worker that has lost its lease changes nothing (design.md §2, §5.4).
  */
 #ifndef ENGINE_SQL_H
 #define ENGINE_SQL_H
@@ -37,11 +37,16 @@ enum sql_id {
 
 extern const struct db_statement sql_table[SQL_COUNT];
 
-/* The class of the advisory locks that leases are: pg_advisory_lock(LEASE_CLASS, lease_id). "CPOA" in ASCII. */
-enum { LEASE_CLASS = 0x43504f41 };
+/* The class of the advisory locks that leases are: pg_advisory_lock(LEASE_CLASS, lease_id). "CPOA"
+ * in ASCII. */
+enum {
+	LEASE_CLASS = 0x43504f41
+};
 
 /* The claimed_by of a row that nobody runs and anybody may claim; NULL is a row that has ended. */
-enum { LEASE_NONE = 0 };
+enum {
+	LEASE_NONE = 0
+};
 
 /* Settings of the ledger's session: see sql.c. */
 extern const char sql_session[];

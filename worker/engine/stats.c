@@ -8,26 +8,50 @@
 
 /* Label sets. The last of each is where the unforeseen is counted. */
 static const char *const types[WORKFLOW_COUNT + 1] = {
-	"podcast_generation", "snippet_generation",    "search_results_generation", "topic_exploration",
-	"landing_page_snippets", "popular_categories", "other",
+	"podcast_generation",
+	"snippet_generation",
+	"search_results_generation",
+	"topic_exploration",
+	"landing_page_snippets",
+	"popular_categories",
+	"other",
 };
-static const char *const statuses[] = {"in_progress", "completed", "completed_with_errors", "failed", "cancelled"};
-static const char *const outcomes[] = {"result", "unreachable", "http", "not_json", "reported", "malformed"};
+static const char *const statuses[] = {"in_progress", "completed", "completed_with_errors",
+				       "failed", "cancelled"};
+static const char *const outcomes[] = {"result",   "unreachable", "http",
+				       "not_json", "reported",	  "malformed"};
 static const char *const agent_names[] = {"wcha", "pswa", "vfa", "sca", "iga", "tda"};
 static const char *const reasons[] = {
-	"invalid_json", "invalid_job", "unknown_type", "too_large", "unstorable", "idempotency_conflict", "crash_loop",
-	"failed_wcha_content_harvest", "failed_pswa_request_exception", "failed_pswa_json_decode",
-	"failed_pswa_bad_script_structure", "failed_vfa_request_exception", "failed_vfa_json_decode",
-	"failed_vfa_reported_error", "failed_vfa_unknown_status", "other",
+	"invalid_json",
+	"invalid_job",
+	"unknown_type",
+	"too_large",
+	"unstorable",
+	"idempotency_conflict",
+	"crash_loop",
+	"failed_wcha_content_harvest",
+	"failed_pswa_request_exception",
+	"failed_pswa_json_decode",
+	"failed_pswa_bad_script_structure",
+	"failed_vfa_request_exception",
+	"failed_vfa_json_decode",
+	"failed_vfa_reported_error",
+	"failed_vfa_unknown_status",
+	"other",
 };
-static const double seconds[] = {0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800};
+static const double seconds[] = {0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1,	2.5,
+				 5,	10,   30,    60,   120, 300,  600, 1800};
 static const double sizes[] = {1, 2, 4, 8, 16, 32, 64, 128, 256};
 
 #define COUNT(a) (sizeof(a) / sizeof(*(a)))
-#define LABEL(name, set) {name, set, COUNT(set)}
+#define LABEL(name, set)              \
+	{                             \
+		name, set, COUNT(set) \
+	}
 #define BUCKETS(b) .buckets = b, .n_buckets = COUNT(b)
 
-_Static_assert(COUNT(statuses) == RUN_STATUSES && COUNT(outcomes) == REPLY_KINDS && COUNT(agent_names) == AGENT_COUNT,
+_Static_assert(COUNT(statuses) == RUN_STATUSES && COUNT(outcomes) == REPLY_KINDS &&
+		       COUNT(agent_names) == AGENT_COUNT,
 	       "a label set for every value");
 
 static struct house *the_house;
@@ -44,7 +68,8 @@ static int64_t read_outbox(void)
 
 static int64_t read_amqp(void)
 {
-	return atomic_load(&the_house->intake_connected) && atomic_load(&the_house->outbox_connected);
+	return atomic_load(&the_house->intake_connected) &&
+	       atomic_load(&the_house->outbox_connected);
 }
 
 static int64_t read_draining(void)
@@ -52,54 +77,88 @@ static int64_t read_draining(void)
 	return atomic_load(&the_house->draining);
 }
 
-struct metric m_workflows = {.name = "cpoa_workflows_total", .help = "Workflows that ended.", .kind = METRIC_COUNTER,
+struct metric m_workflows = {.name = "cpoa_workflows_total",
+			     .help = "Workflows that ended.",
+			     .kind = METRIC_COUNTER,
 			     .labels = {LABEL("type", types), LABEL("status", statuses)}};
 struct metric m_workflow_duration = {.name = "cpoa_workflow_duration_seconds",
-				     .help = "From the admission of a workflow to its end.", .kind = METRIC_HISTOGRAM,
-				     .labels = {LABEL("type", types), LABEL("status", statuses)}, BUCKETS(seconds)};
-struct metric m_job_wait = {.name = "cpoa_job_wait_seconds",
-			    .help = "From a job's timestamp to its admission, by the clocks of both.",
-			    .kind = METRIC_HISTOGRAM, .labels = {LABEL("type", types)}, BUCKETS(seconds)};
-struct metric m_calls = {.name = "cpoa_calls_total", .help = "Calls of agents that landed.", .kind = METRIC_COUNTER,
+				     .help = "From the admission of a workflow to its end.",
+				     .kind = METRIC_HISTOGRAM,
+				     .labels = {LABEL("type", types), LABEL("status", statuses)},
+				     BUCKETS(seconds)};
+struct metric m_job_wait = {
+	.name = "cpoa_job_wait_seconds",
+	.help = "From a job's timestamp to its admission, by the clocks of both.",
+	.kind = METRIC_HISTOGRAM,
+	.labels = {LABEL("type", types)},
+	BUCKETS(seconds)};
+struct metric m_calls = {.name = "cpoa_calls_total",
+			 .help = "Calls of agents that landed.",
+			 .kind = METRIC_COUNTER,
 			 .labels = {LABEL("agent", agent_names), LABEL("outcome", outcomes)}};
-struct metric m_call_duration = {.name = "cpoa_call_duration_seconds",
-				 .help = "From the planning of a call to its landing, with all retries and polls.",
-				 .kind = METRIC_HISTOGRAM,
-				 .labels = {LABEL("agent", agent_names), LABEL("outcome", outcomes)}, BUCKETS(seconds)};
-struct metric m_call_retries = {.name = "cpoa_call_retries_total", .help = "Submissions after a call's first.",
-				.kind = METRIC_COUNTER, .labels = {LABEL("agent", agent_names)}};
-struct metric m_inflight = {.name = "cpoa_inflight", .help = "Workflows held by this worker.", .kind = METRIC_GAUGE,
+struct metric m_call_duration = {
+	.name = "cpoa_call_duration_seconds",
+	.help = "From the planning of a call to its landing, with all retries and polls.",
+	.kind = METRIC_HISTOGRAM,
+	.labels = {LABEL("agent", agent_names), LABEL("outcome", outcomes)},
+	BUCKETS(seconds)};
+struct metric m_call_retries = {.name = "cpoa_call_retries_total",
+				.help = "Submissions after a call's first.",
+				.kind = METRIC_COUNTER,
+				.labels = {LABEL("agent", agent_names)}};
+struct metric m_inflight = {.name = "cpoa_inflight",
+			    .help = "Workflows held by this worker.",
+			    .kind = METRIC_GAUGE,
 			    .labels = {LABEL("type", types)}};
-static struct metric m_inflight_limit = {.name = "cpoa_inflight_limit", .help = "CPOA_MAX_INFLIGHT.",
-					 .kind = METRIC_GAUGE, .read = read_limit};
-struct metric m_dead_letters = {.name = "cpoa_dead_letters_total", .help = "Dead letters written, by reason.",
-				.kind = METRIC_COUNTER, .labels = {LABEL("type", types), LABEL("reason", reasons)}};
-struct metric m_rescued = {.name = "cpoa_rescued_total", .help = "Workflows taken over from other workers.",
+static struct metric m_inflight_limit = {.name = "cpoa_inflight_limit",
+					 .help = "CPOA_MAX_INFLIGHT.",
+					 .kind = METRIC_GAUGE,
+					 .read = read_limit};
+struct metric m_dead_letters = {.name = "cpoa_dead_letters_total",
+				.help = "Dead letters written, by reason.",
+				.kind = METRIC_COUNTER,
+				.labels = {LABEL("type", types), LABEL("reason", reasons)}};
+struct metric m_rescued = {.name = "cpoa_rescued_total",
+			   .help = "Workflows taken over from other workers.",
 			   .kind = METRIC_COUNTER};
-struct metric m_fenced = {.name = "cpoa_fenced_total", .help = "Workflows given up because this worker's lease was gone.",
+struct metric m_fenced = {.name = "cpoa_fenced_total",
+			  .help = "Workflows given up because this worker's lease was gone.",
 			  .kind = METRIC_COUNTER};
-struct metric m_ledger_commits = {.name = "cpoa_ledger_commits_total", .help = "Transactions committed by the ledger.",
+struct metric m_ledger_commits = {.name = "cpoa_ledger_commits_total",
+				  .help = "Transactions committed by the ledger.",
 				  .kind = METRIC_COUNTER};
-struct metric m_ledger_batch = {.name = "cpoa_ledger_batch_size", .help = "Changes in a transaction.",
-				.kind = METRIC_HISTOGRAM, BUCKETS(sizes)};
-static struct metric m_outbox = {.name = "cpoa_outbox_pending", .help = "Events in hand, not yet confirmed by the broker.",
-				 .kind = METRIC_GAUGE, .read = read_outbox};
-static struct metric m_amqp = {.name = "cpoa_amqp_connected", .help = "1: both connections to RabbitMQ stand.",
-			       .kind = METRIC_GAUGE, .read = read_amqp};
-struct metric m_db_connected = {.name = "cpoa_db_connected", .help = "1: the PostgreSQL session stands and holds a lease.",
+struct metric m_ledger_batch = {.name = "cpoa_ledger_batch_size",
+				.help = "Changes in a transaction.",
+				.kind = METRIC_HISTOGRAM,
+				BUCKETS(sizes)};
+static struct metric m_outbox = {.name = "cpoa_outbox_pending",
+				 .help = "Events in hand, not yet confirmed by the broker.",
+				 .kind = METRIC_GAUGE,
+				 .read = read_outbox};
+static struct metric m_amqp = {.name = "cpoa_amqp_connected",
+			       .help = "1: both connections to RabbitMQ stand.",
+			       .kind = METRIC_GAUGE,
+			       .read = read_amqp};
+struct metric m_db_connected = {.name = "cpoa_db_connected",
+				.help = "1: the PostgreSQL session stands and holds a lease.",
 				.kind = METRIC_GAUGE};
-static struct metric m_draining = {.name = "cpoa_draining", .help = "1: nothing new is taken.", .kind = METRIC_GAUGE,
+static struct metric m_draining = {.name = "cpoa_draining",
+				   .help = "1: nothing new is taken.",
+				   .kind = METRIC_GAUGE,
 				   .read = read_draining};
 static const char *const build_version[] = {CPOA_VERSION};
 static const char *const build_commit[] = {CPOA_COMMIT};
-static struct metric m_build = {.name = "cpoa_build_info", .help = "Always 1; the labels say what runs.",
-				.kind = METRIC_GAUGE,
-				.labels = {LABEL("version", build_version), LABEL("commit", build_commit)}};
+static struct metric m_build = {
+	.name = "cpoa_build_info",
+	.help = "Always 1; the labels say what runs.",
+	.kind = METRIC_GAUGE,
+	.labels = {LABEL("version", build_version), LABEL("commit", build_commit)}};
 
 static struct metric *const families[] = {
-	&m_workflows, &m_workflow_duration, &m_job_wait, &m_calls,        &m_call_duration, &m_call_retries, &m_inflight,
-	&m_inflight_limit, &m_dead_letters, &m_rescued,  &m_fenced,       &m_ledger_commits, &m_ledger_batch, &m_outbox,
-	&m_amqp, &m_db_connected, &m_draining, &m_build,
+	&m_workflows,	 &m_workflow_duration, &m_job_wait,	  &m_calls,	   &m_call_duration,
+	&m_call_retries, &m_inflight,	       &m_inflight_limit, &m_dead_letters, &m_rescued,
+	&m_fenced,	 &m_ledger_commits,    &m_ledger_batch,	  &m_outbox,	   &m_amqp,
+	&m_db_connected, &m_draining,	       &m_build,
 };
 
 void stats_setup(struct house *house)

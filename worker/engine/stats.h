@@ -1,4 +1,5 @@
-/* stats: the metric families of interface.md §7. To add one: a family in stats.c, and a line here if others count in it. */
+/* stats: the metric families of interface.md §7. To add one: a family in stats.c, and a line here
+ * if others count in it. */
 #ifndef ENGINE_STATS_H
 #define ENGINE_STATS_H
 
@@ -7,8 +8,9 @@
 #include "engine/house.h"
 
 /* Labels: a workflow's index (WORKFLOW_COUNT: other), an agent's index. */
-extern struct metric m_workflows, m_workflow_duration, m_job_wait, m_calls, m_call_duration, m_call_retries, m_inflight,
-	m_dead_letters, m_rescued, m_fenced, m_ledger_commits, m_ledger_batch, m_db_connected;
+extern struct metric m_workflows, m_workflow_duration, m_job_wait, m_calls, m_call_duration,
+	m_call_retries, m_inflight, m_dead_letters, m_rescued, m_fenced, m_ledger_commits,
+	m_ledger_batch, m_db_connected;
 
 void stats_setup(struct house *house);
 void stats_release(void);

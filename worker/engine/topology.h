@@ -1,16 +1,19 @@
-/* topology: the exchanges, queues and bindings of interface.md §3 and §4, declared by whoever comes first. */
+/* topology: the exchanges, queues and bindings of interface.md §3 and §4, declared by whoever comes
+ * first. */
 #ifndef ENGINE_TOPOLOGY_H
 #define ENGINE_TOPOLOGY_H
 
 #include "cpoa/mq.h"
 
-#define EXCHANGE_JOBS "cpoa.jobs"
-#define EXCHANGE_EVENTS "cpoa.events"
-#define EXCHANGE_DEAD "cpoa.dead"
-#define QUEUE_DEAD "cpoa.dead"
+#define EXCHANGE_JOBS	 "cpoa.jobs"
+#define EXCHANGE_EVENTS	 "cpoa.events"
+#define EXCHANGE_DEAD	 "cpoa.dead"
+#define QUEUE_DEAD	 "cpoa.dead"
 #define QUEUE_EVENTS_ASF "cpoa.events.asf"
 
-enum { QUEUE_NAME_SIZE = 64 };
+enum {
+	QUEUE_NAME_SIZE = 64
+};
 
 /* "cpoa.jobs.TYPE" */
 void topology_queue(char out[QUEUE_NAME_SIZE], const char *type);
@@ -24,7 +27,9 @@ struct topology_row {
 	char name[QUEUE_NAME_SIZE];
 	const char *detail;
 };
-enum { TOPOLOGY_ROWS = 16 };
+enum {
+	TOPOLOGY_ROWS = 16
+};
 int topology_rows(struct topology_row rows[TOPOLOGY_ROWS]);
 
 #endif

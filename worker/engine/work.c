@@ -18,7 +18,8 @@
 #include "engine/send.h"
 #include "engine/stats.h"
 
-/* A message that has just come: read it, and run its workflow up to its first calls, so that one commit holds both. */
+/* A message that has just come: read it, and run its workflow up to its first calls, so that one
+ * commit holds both. */
 static void receive(struct house *house, struct run *run)
 {
 	struct err e = {0};
@@ -30,7 +31,8 @@ static void receive(struct house *house, struct run *run)
 	}
 	run->started_us = clock_wall_us();
 	run->claims = 1;
-	run->verdict = job_read(&run->job, &run->arena, run->job.workflow, run->message, &run->args, &e);
+	run->verdict =
+		job_read(&run->job, &run->arena, run->job.workflow, run->message, &run->args, &e);
 	if (run->verdict == JOB_GOOD)
 		run_pass(run, run->started_us);
 	else
@@ -39,8 +41,8 @@ static void receive(struct house *house, struct run *run)
 }
 
 /*
- * Where an accepted call is to be polled. Only its own agent's host may say: an answer must not be able to make us ask
- * somebody else, with our headers on it.
+ * Where an accepted call is to be polled. Only its own agent's host may say: an answer must not be
+ * able to make us ask somebody else, with our headers on it.
  */
 static void resolve(struct house *house, struct call *call)
 {
@@ -51,11 +53,12 @@ static void resolve(struct house *house, struct call *call)
 	free(call->poll_url);
 	call->poll_url = NULL;
 	if (!http_resolve(base, call->status_url, url, &e))
-		call_fail(call, REPLY_MALFORMED, clock_wall_us(), "%s gave a status_url that is none: %.300s",
-			  call->agent->name, e.text);
+		call_fail(call, REPLY_MALFORMED, clock_wall_us(),
+			  "%s gave a status_url that is none: %.300s", call->agent->name, e.text);
 	else if (!http_same_origin(base, url))
 		call_fail(call, REPLY_MALFORMED, clock_wall_us(),
-			  "%s gave a status_url on another host than its own; it is refused", call->agent->name);
+			  "%s gave a status_url on another host than its own; it is refused",
+			  call->agent->name);
 	else
 		call->poll_url = xstrdup(url);
 }
@@ -73,7 +76,8 @@ static void hear(struct house *house, struct call *call, struct rng *rng)
 	if (call->state == CALL_LANDED)
 		return;
 	call->errand = errand;
-	/* That a call was accepted is committed before it is polled: then no crash can make it be submitted again. */
+	/* That a call was accepted is committed before it is polled: then no crash can make it be
+	 * submitted again. */
 	if (!(call->news & CALL_TAKEN))
 		send_call(house, call);
 }
@@ -107,7 +111,8 @@ static void drop_all(struct mail_list brought)
 	}
 }
 
-/* Calls whose rows were there before: a run that was taken over sends them on from where they stood. */
+/* Calls whose rows were there before: a run that was taken over sends them on from where they
+ * stood. */
 static void resume(struct house *house, struct run *run)
 {
 	for (struct call *call = run->calls; call; call = call->next) {
@@ -135,7 +140,8 @@ static void run_taken_over(struct house *house, struct run *run)
 
 void work_on(struct house *house, struct run *run, struct mail_list brought, struct rng *rng)
 {
-	if (run->message && !run->admitted && !run->refused && run->verdict == JOB_GOOD && !run->job.text) {
+	if (run->message && !run->admitted && !run->refused && run->verdict == JOB_GOOD &&
+	    !run->job.text) {
 		assert(!brought.head);
 		receive(house, run);
 		return;

@@ -1,8 +1,8 @@
 /*
  * podcast_generation: harvest the web, write a script, speak it (agents.md §1.1).
  *
- * The stages, their messages and the legacy statuses are the original's: its gateway, its ASF and its users' pages know
- * them. What its versions disagree on is settled in agents.md §0.
+ * The stages, their messages and the legacy statuses are the original's: its gateway, its ASF and
+ * its users' pages know them. What its versions disagree on is settled in agents.md §0.
  */
 #include <string.h>
 
@@ -12,7 +12,9 @@
 #include "workflows/podcast_parts.h"
 #include "workflows/workflows.h"
 
-enum { TOPIC_MAX = 2000 };
+enum {
+	TOPIC_MAX = 2000
+};
 
 /* ---- the job's arguments ---- */
 
@@ -22,9 +24,11 @@ static bool check_scenarios(struct json_object *scenarios, struct err *e)
 	{
 		const char *text = json_object_get_string(scenario);
 
-		if (!json_object_is_type(scenario, json_type_string) || !header_safe(text, SCENARIO_MAX))
+		if (!json_object_is_type(scenario, json_type_string) ||
+		    !header_safe(text, SCENARIO_MAX))
 			return err_set(e, ERR_REJECT,
-				       "field 'test_scenarios.%.32s' must be a string of 1 to %d printable ASCII characters",
+				       "field 'test_scenarios.%.32s' must be a string of 1 to %d "
+				       "printable ASCII characters",
 				       agent, SCENARIO_MAX);
 	}
 	return true;
@@ -72,7 +76,8 @@ static const char *pswa_status(enum reply_kind kind)
 {
 	if (kind == REPLY_NOT_JSON)
 		return "failed_pswa_json_decode";
-	return kind == REPLY_MALFORMED ? "failed_pswa_bad_script_structure" : "failed_pswa_request_exception";
+	return kind == REPLY_MALFORMED ? "failed_pswa_bad_script_structure"
+				       : "failed_pswa_request_exception";
 }
 
 static const char *vfa_status(enum reply_kind kind)
@@ -111,11 +116,13 @@ static enum progress voiced(struct run *run, const struct podcast *p)
 	if (strcmp(status, "skipped") == 0) {
 		const char *message = json_str(audio, "message");
 
-		return podcast_end(run, p, "completed_with_vfa_skipped", message ? message : "VFA skipped the synthesis.");
+		return podcast_end(run, p, "completed_with_vfa_skipped",
+				   message ? message : "VFA skipped the synthesis.");
 	}
 	if (!json_str(audio, "audio_filepath") || !json_str(audio, "stream_id"))
 		return podcast_end(run, p, "completed_with_vfa_data_missing",
-				   "ASF notification skipped: audio_filepath or stream_id missing from VFA success response.");
+				   "ASF notification skipped: audio_filepath or stream_id missing "
+				   "from VFA success response.");
 	run_stage(run, "asf_notification", "Preparing audio stream...");
 	return podcast_end(run, p, "completed", NULL);
 }

@@ -1,4 +1,5 @@
-/* podcast_parts: the result object, the rows and the log of a podcast, all made from its calls (agents.md §1.1). */
+/* podcast_parts: the result object, the rows and the log of a podcast, all made from its calls
+ * (agents.md §1.1). */
 #include "workflows/podcast_parts.h"
 
 #include <stdio.h>
@@ -8,7 +9,9 @@
 #include "cpoa/json.h"
 #include "cpoa/strbuf.h"
 
-enum { PREVIEW_MAX = 250 };
+enum {
+	PREVIEW_MAX = 250
+};
 
 void podcast_save_stage(struct run *run, const char *stage)
 {
@@ -21,7 +24,8 @@ void podcast_save_stage(struct run *run, const char *stage)
 
 /* ---- the log: a pure function of the calls, so a podcast that was taken over has it whole ---- */
 
-static struct json_object *entry(struct json_object *log, int64_t wall_us, const char *stage, const char *message)
+static struct json_object *entry(struct json_object *log, int64_t wall_us, const char *stage,
+				 const char *message)
 {
 	struct json_object *o = json_object_new_object();
 	char time[CLOCK_TEXT_SIZE];
@@ -71,12 +75,14 @@ static void log_call(struct json_object *log, struct call *call)
 	entry(log, call->planned_us, stage, text);
 	if (!reply)
 		return;
-	snprintf(text, sizeof(text), "%s %s.", call->agent_name, reply->error ? "failed" : "succeeded");
+	snprintf(text, sizeof(text), "%s %s.", call->agent_name,
+		 reply->error ? "failed" : "succeeded");
 	o = entry(log, call->landed_us, stage, text);
 	if (reply->error)
 		log_error(o, reply);
 	else
-		log_preview(o, json_str(reply->body, strcmp(call->name, "wcha") == 0 ? "content" : "title"));
+		log_preview(o, json_str(reply->body,
+					strcmp(call->name, "wcha") == 0 ? "content" : "title"));
 }
 
 static struct json_object *make_log(struct run *run, const char *legacy, const char *error)
@@ -121,7 +127,10 @@ static const char *websocket_url(struct run *run, const char *stream_id, char *o
 	if (!stream_id)
 		return NULL;
 	/* Not cut to fit: half an address is worse than none. */
-	return (size_t)snprintf(out, size, "%s?stream_id=%s", run->policy->websocket_url, stream_id) < size ? out : NULL;
+	return (size_t)snprintf(out, size, "%s?stream_id=%s", run->policy->websocket_url,
+				stream_id) < size
+		       ? out
+		       : NULL;
 }
 
 struct outcome {
@@ -130,7 +139,8 @@ struct outcome {
 	bool streamed; /* there is a stream for the ASF */
 };
 
-static void outcome_of(struct run *run, const struct podcast *p, const char *legacy, const char *error, struct outcome *o)
+static void outcome_of(struct run *run, const struct podcast *p, const char *legacy,
+		       const char *error, struct outcome *o)
 {
 	const struct json_object *audio = p->audio ? p->audio->body : NULL;
 	struct uuid id;
@@ -145,15 +155,18 @@ static void outcome_of(struct run *run, const struct podcast *p, const char *leg
 	if (o->streamed) {
 		id = run_terminal_id(run);
 		uuid_to_text(&id, text);
-		snprintf(o->asf_text, sizeof(o->asf_text), "Event %s recorded for stream %.200s.", text, o->stream_id);
-		o->asf_text[utf8_cut(o->asf_text, strlen(o->asf_text), sizeof(o->asf_text) - 8)] = '\0';
+		snprintf(o->asf_text, sizeof(o->asf_text), "Event %s recorded for stream %.200s.",
+			 text, o->stream_id);
+		o->asf_text[utf8_cut(o->asf_text, strlen(o->asf_text), sizeof(o->asf_text) - 8)] =
+			'\0';
 		o->asf_status = o->asf_text;
 	} else if (strcmp(legacy, "completed_with_vfa_data_missing") == 0) {
 		o->asf_status = error;
 	}
 }
 
-static struct json_object *make_result(struct run *run, const struct podcast *p, struct outcome *o, struct json_object *log)
+static struct json_object *make_result(struct run *run, const struct podcast *p, struct outcome *o,
+				       struct json_object *log)
 {
 	struct json_object *result = json_object_new_object();
 	char id[UUID_TEXT_SIZE];
@@ -165,7 +178,8 @@ static struct json_object *make_result(struct run *run, const struct podcast *p,
 	json_set_str(result, "status", o->legacy);
 	json_set_str(result, "error_message", o->error);
 	json_set_str(result, "asf_notification_status", o->asf_status);
-	json_set_str(result, "asf_websocket_url", websocket_url(run, o->stream_id, o->url, sizeof(o->url)));
+	json_set_str(result, "asf_websocket_url",
+		     websocket_url(run, o->stream_id, o->url, sizeof(o->url)));
 	json_set(result, "final_audio_details", audio_details(p));
 	json_set_str(result, "final_audio_filepath", o->audio_path);
 	json_set_ref(result, "orchestration_log", log);
@@ -183,15 +197,17 @@ static struct json_object *make_context(const struct podcast *p)
 		json_set_str(context, "script_id", json_str(p->script->body, "script_id"));
 	}
 	if (p->audio && !p->audio->error) {
-		json_set_str(context, "final_audio_gcs_uri", json_str(p->audio->body, "audio_filepath"));
+		json_set_str(context, "final_audio_gcs_uri",
+			     json_str(p->audio->body, "audio_filepath"));
 		json_set_str(context, "stream_id", json_str(p->audio->body, "stream_id"));
-		json_set_ref(context, "tts_settings_used", json_any(p->audio->body, "tts_settings_used"));
+		json_set_ref(context, "tts_settings_used",
+			     json_any(p->audio->body, "tts_settings_used"));
 	}
 	return context;
 }
 
-static void save_final(struct run *run, const struct podcast *p, const struct outcome *o, struct json_object *result,
-		       struct json_object *log)
+static void save_final(struct run *run, const struct podcast *p, const struct outcome *o,
+		       struct json_object *result, struct json_object *log)
 {
 	struct json_object *row = json_object_new_object();
 
@@ -203,7 +219,8 @@ static void save_final(struct run *run, const struct podcast *p, const struct ou
 	json_set_str(row, "stream_id", o->stream_id);
 	json_set_str(row, "asf_websocket_url", json_str(result, "asf_websocket_url"));
 	json_set_str(row, "asf_notification_status", o->asf_status);
-	json_set_ref(row, "tts_settings_used", p->audio ? json_any(p->audio->body, "tts_settings_used") : NULL);
+	json_set_ref(row, "tts_settings_used",
+		     p->audio ? json_any(p->audio->body, "tts_settings_used") : NULL);
 	json_set_ref(row, "cpoa_full_orchestration_log", log);
 	run_save(run, SAVE_PODCAST, row);
 }
@@ -214,10 +231,12 @@ static enum run_status status_of(const char *legacy)
 {
 	if (strcmp(legacy, "completed") == 0)
 		return STATUS_COMPLETED;
-	return strncmp(legacy, "completed_with_", 15) == 0 ? STATUS_COMPLETED_WITH_ERRORS : STATUS_FAILED;
+	return strncmp(legacy, "completed_with_", 15) == 0 ? STATUS_COMPLETED_WITH_ERRORS
+							   : STATUS_FAILED;
 }
 
-/* What an unchanged ASF shows its user; the terminal one of agents.md §1.1 step 11, with stage and legacy status in it. */
+/* What an unchanged ASF shows its user; the terminal one of agents.md §1.1 step 11, with stage and
+ * legacy status in it. */
 static struct json_object *make_ui(struct run *run, const struct outcome *o, enum run_status status)
 {
 	struct json_object *ui = json_object_new_object();
@@ -225,8 +244,10 @@ static struct json_object *make_ui(struct run *run, const struct outcome *o, enu
 
 	snprintf(text, sizeof(text), "Task ended with status: %s", run_status_name(status));
 	json_set_str(ui, "message",
-		     status == STATUS_COMPLETED ? "Podcast generation complete!" : (o->error ? o->error : text));
-	json_set_str(ui, "stage", status == STATUS_FAILED && run->stage.name ? run->stage.name : "finalization");
+		     status == STATUS_COMPLETED ? "Podcast generation complete!"
+						: (o->error ? o->error : text));
+	json_set_str(ui, "stage",
+		     status == STATUS_FAILED && run->stage.name ? run->stage.name : "finalization");
 	json_set_str(ui, "final_status", run_status_name(status));
 	json_set_str(ui, "legacy_status", o->legacy);
 	json_set(ui, "is_terminal", json_object_new_boolean(1));
@@ -273,7 +294,8 @@ static void note_asf(struct run *run, const struct outcome *o)
 	run_note(run, "ASF_NOTIFY", "asf_notify", 4, input, output);
 }
 
-static enum progress end(struct run *run, const struct podcast *p, const char *legacy, const char *code, const char *error)
+static enum progress end(struct run *run, const struct podcast *p, const char *legacy,
+			 const char *code, const char *error)
 {
 	struct outcome o;
 	struct json_object *log = make_log(run, legacy, error);
@@ -293,7 +315,8 @@ static enum progress end(struct run *run, const struct podcast *p, const char *l
 	return run_end(run, &ending);
 }
 
-enum progress podcast_end(struct run *run, const struct podcast *p, const char *legacy, const char *error)
+enum progress podcast_end(struct run *run, const struct podcast *p, const char *legacy,
+			  const char *error)
 {
 	return end(run, p, legacy, status_of(legacy) == STATUS_FAILED ? legacy : NULL, error);
 }

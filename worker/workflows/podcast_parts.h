@@ -1,4 +1,5 @@
-/* podcast_parts: what a podcast leaves behind: its result object, its rows, its log. For podcast.c. */
+/* podcast_parts: what a podcast leaves behind: its result object, its rows, its log. For podcast.c.
+ */
 #ifndef WORKFLOWS_PODCAST_PARTS_H
 #define WORKFLOWS_PODCAST_PARTS_H
 
@@ -12,8 +13,10 @@ struct podcast {
 /* The row in `podcasts` gets the status of the stage that begins. */
 void podcast_save_stage(struct run *run, const char *stage);
 
-/* Ends it with a legacy status (agents.md §1.0); `error` NULL: none. The workflow's status follows from the legacy one. */
-enum progress podcast_end(struct run *run, const struct podcast *p, const char *legacy, const char *error);
+/* Ends it with a legacy status (agents.md §1.0); `error` NULL: none. The workflow's status follows
+ * from the legacy one. */
+enum progress podcast_end(struct run *run, const struct podcast *p, const char *legacy,
+			  const char *error);
 
 /* Ends it from outside: failed, whatever has landed. `code` is the dead letter's reason. */
 void podcast_abandon(struct run *run, const char *code, const char *text);
