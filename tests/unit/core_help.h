@@ -7,6 +7,7 @@
 #define TESTS_CORE_HELP_H
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -425,7 +426,8 @@ static inline struct run *help_take_over(struct help_world *w)
 
 	run->job = w->job;
 	run->started_us = w->started_us;
-	run->admitted = run->taken_over = true;
+	run->admitted = true;
+	run->taken_over = true;
 	run->lease = 6;
 	for (int i = 0; i < w->n_rows; i++) {
 		const struct help_row *row = &w->rows[i];

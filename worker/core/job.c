@@ -240,8 +240,9 @@ enum job_verdict job_read(struct job *job, struct arena *arena, const struct wor
 	*args = NULL;
 	job->workflow = workflow;
 	if (!workflow) {
-		err_set(e, ERR_REJECT, "'%.64s' is no type of job; `cpoa topology show` lists them",
-			m->routing_key);
+		/* Cut between characters: a sentence that is no UTF-8 could not be stored. */
+		err_set(e, ERR_REJECT, "'%.*s' is no type of job; `cpoa topology show` lists them",
+			(int)utf8_cut(m->routing_key, strlen(m->routing_key), 64), m->routing_key);
 		return JOB_UNKNOWN_TYPE;
 	}
 	if (m->body_size > BODY_MAX) {

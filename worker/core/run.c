@@ -12,7 +12,8 @@
 
 /* A waiting workflow must cost little: most need one block. */
 enum {
-	FIRST_BLOCK = 2048
+	FIRST_BLOCK = 2048,
+	GIVE_UP_SEQUENCE = 1000
 };
 
 const char *run_status_name(enum run_status status)
@@ -188,6 +189,8 @@ void run_give_up(struct run *run, const char *code, const char *text, int64_t wa
 	drop_new_calls(run);
 	drop_new_replies(run);
 	begin_pass(run, wall_us);
+	/* Beyond every number that a pass may have told: two events with one id would be one. */
+	run->sequence += GIVE_UP_SEQUENCE;
 	run->job.workflow->give_up(run, code, text);
 	assert(run->change.ended);
 }

@@ -11,9 +11,7 @@
 
 /* What getopt_long returns for row n is FIRST + n: no character, so never mistaken for a short
  * option. */
-enum {
-	FIRST = 256
-};
+enum { FIRST = 256 };
 
 static bool takes_value(const struct arg_option *o)
 {

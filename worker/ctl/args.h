@@ -13,10 +13,7 @@
 
 #include "cpoa/err.h"
 
-enum {
-	ARGS_LIST_MAX = 256,
-	ARGS_OPTIONS_MAX = 24
-};
+enum { ARGS_LIST_MAX = 256, ARGS_OPTIONS_MAX = 24 };
 
 /* The values of an option that may be given many times; they point into argv. */
 struct arg_list {

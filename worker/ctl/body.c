@@ -10,9 +10,7 @@
 
 #include "core/policy.h"
 
-enum {
-	NAME_SIZE = 128
-};
+enum { NAME_SIZE = 128 };
 
 /* ---- the file ---- */
 

@@ -15,9 +15,7 @@
 #include "ctl/publish.h"
 #include "ctl/wait.h"
 
-enum {
-	BINDING_SIZE = 128
-};
+enum { BINDING_SIZE = 128 };
 
 struct wish {
 	struct order order;

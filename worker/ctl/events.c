@@ -15,11 +15,7 @@
 #include "ctl/output.h"
 #include "ctl/told.h"
 
-enum {
-	LOOK_MS = 500,
-	BINDING_SIZE = 272,
-	TYPE_MAX = 255
-};
+enum { LOOK_MS = 500, BINDING_SIZE = 272, TYPE_MAX = 255 };
 
 struct wish {
 	const char *type, *workflow; /* NULL: any */

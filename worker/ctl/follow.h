@@ -26,12 +26,7 @@ struct follow {
 	int64_t lost_at_ms;
 };
 
-enum follow_news {
-	FOLLOW_NOTHING,
-	FOLLOW_EVENT,
-	FOLLOW_LOST,
-	FOLLOW_BACK
-};
+enum follow_news { FOLLOW_NOTHING, FOLLOW_EVENT, FOLLOW_LOST, FOLLOW_BACK };
 
 /* Both strings must outlive it. False: the first connection could not be made. */
 MUST_CHECK bool follow_open(struct follow *f, const struct settings *s, const char *binding,

@@ -10,11 +10,7 @@
 #include "ctl/ctl.h"
 #include "ctl/output.h"
 
-enum {
-	TIMEOUT_MS = 3000,
-	ANSWER_BYTES = 64 << 10,
-	STATUS_OK = 200
-};
+enum { TIMEOUT_MS = 3000, ANSWER_BYTES = 64 << 10, STATUS_OK = 200 };
 
 static int ask(int64_t port, const char *path)
 {

@@ -5,9 +5,7 @@
 
 #include <stdbool.h>
 
-enum {
-	EXIT_INTERRUPTED = 130
-}; /* what a shell says of a command that Ctrl-C has ended */
+enum { EXIT_INTERRUPTED = 130 }; /* what a shell says of a command that Ctrl-C has ended */
 
 void interrupt_catch(void);
 bool interrupted(void);

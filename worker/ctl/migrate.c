@@ -23,18 +23,9 @@
 #include "engine/sql.h"
 #include "migrations.h"
 
-enum {
-	LOCK_KEY = 0,
-	TRIES = 6,
-	PAUSE_MS = 1000,
-	SCRIPT_MAX = 4 << 20
-};
+enum { LOCK_KEY = 0, TRIES = 6, PAUSE_MS = 1000, SCRIPT_MAX = 4 << 20 };
 
-enum state {
-	PENDING,
-	APPLIED,
-	CHANGED
-};
+enum state { PENDING, APPLIED, CHANGED };
 static const char *const state_names[] = {
 	[PENDING] = "pending", [APPLIED] = "applied", [CHANGED] = "changed"};
 

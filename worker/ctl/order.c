@@ -15,9 +15,7 @@
 #include "engine/topology.h"
 #include "workflows/workflows.h"
 
-enum {
-	ARENA_FIRST = 1024
-};
+enum { ARENA_FIRST = 1024 };
 
 /* The task_ids of jobs with a key are named in here: the same command twice is the same job, and no
  * conflict. */

@@ -16,9 +16,7 @@
 
 #include "ctl/args.h"
 
-enum {
-	ORDER_HEADERS = 4
-};
+enum { ORDER_HEADERS = 4 };
 
 /* The first block is the user's; order_fill() makes the rest of it. */
 struct order {

@@ -13,11 +13,7 @@
 #include "cpoa/clock.h"
 #include "cpoa/json.h"
 
-enum {
-	WIDTH_MIN = 40,
-	WIDTH_MAX = 1000,
-	FIELD_COLUMNS = 12
-};
+enum { WIDTH_MIN = 40, WIDTH_MAX = 1000, FIELD_COLUMNS = 12 };
 
 static const char ellipsis[] = "\xe2\x80\xa6", replacement[] = "\xef\xbf\xbd";
 

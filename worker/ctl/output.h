@@ -15,9 +15,7 @@
 #include "cpoa/err.h"
 #include "cpoa/strbuf.h"
 
-enum {
-	TEXT_CLEAN_MAX = 64 << 10
-}; /* bytes of one text that are shown */
+enum { TEXT_CLEAN_MAX = 64 << 10 }; /* bytes of one text that are shown */
 
 /* Columns of the terminal that stdout is; 0 when it is none, and lines are not to be cut. COLUMNS
  * wins. */
@@ -55,9 +53,7 @@ void print_json(struct json_object *o);
 void json_set_time(struct json_object *o, const char *key, int64_t wall_us);
 
 /* Local time, a duration; 0 (or a negative duration): "". */
-enum {
-	TIME_TEXT_SIZE = 32
-};
+enum { TIME_TEXT_SIZE = 32 };
 const char *time_text(char out[TIME_TEXT_SIZE], int64_t wall_us);
 const char *took_text(char out[TIME_TEXT_SIZE], int64_t from_us, int64_t to_us);
 

@@ -11,10 +11,7 @@
 
 static const char not_found[] = "404"; /* AMQP's reply code */
 
-enum {
-	CONFIRM_MS = 10000,
-	TRIES = 2
-};
+enum { CONFIRM_MS = 10000, TRIES = 2 };
 
 /* ERR_LOST: nobody knows whether the broker has it. ERR_REJECT: it has not, and never will. */
 static bool await_confirm(struct mq *mq, const struct mq_publish *message, struct err *e)

@@ -10,12 +10,7 @@
 
 #include "ctl/output.h"
 
-enum {
-	COLUMNS_MAX = 16,
-	GAP = 2,
-	NARROWEST = 8,
-	NOTE_INDENT = 4
-};
+enum { COLUMNS_MAX = 16, GAP = 2, NARROWEST = 7, NOTE_INDENT = 4 };
 
 void table_init(struct table *t, const struct table_column *columns, int n)
 {
@@ -96,8 +91,11 @@ int table_width(const struct table *t)
 	return measure(t, widths);
 }
 
-/* Takes a column at a time from the widest that gives. */
-static void shrink(const struct table *t, int widths[COLUMNS_MAX], int excess)
+/*
+ * Takes a column at a time from the widest that gives. When all are at their narrowest, the last
+ * one goes if it is of that kind. Returns how many columns stay.
+ */
+static int shrink(const struct table *t, int widths[COLUMNS_MAX], int excess)
 {
 	while (excess > 0) {
 		int widest = -1;
@@ -107,56 +105,50 @@ static void shrink(const struct table *t, int widths[COLUMNS_MAX], int excess)
 			    (widest < 0 || widths[c] > widths[widest]))
 				widest = c;
 		if (widest < 0)
-			return;
+			return t->n_columns - t->columns[t->n_columns - 1].gives;
 		widths[widest]--;
 		excess--;
 	}
+	return t->n_columns;
 }
 
-static void pad(FILE *out, int n)
-{
-	if (n > 0)
-		fprintf(out, "%*s", n, "");
-}
-
-static void print_cell(const struct table *t, FILE *out, int c, const char *text, int width,
-		       bool head)
+/* Blanks are owed until something follows them, so that no line ends in them. Returns how many are
+ * owed. */
+static int print_cell(const struct table_column *column, FILE *out, const char *text, int width,
+		      bool head, int owed)
 {
 	AUTO(free_ptr) char *cut = cleaned(text, width);
-	const char *colour = t->columns[c].status && !head ? status_colour(text) : "";
+	const char *colour = column->status && !head ? status_colour(text) : "";
 	int room = width - text_columns(cut);
-	bool last = c == t->n_columns - 1;
 
-	if (t->columns[c].right)
-		pad(out, room);
-	fprintf(out, "%s%s%s", colour, cut, colour_end(colour));
-	if (!t->columns[c].right && !last)
-		pad(out, room);
-	if (!last)
-		pad(out, GAP);
-}
-
-static void print_note(FILE *out, const char *note, int width)
-{
-	AUTO(free_ptr) char *cut = cleaned(note, width > NOTE_INDENT ? width - NOTE_INDENT : 0);
-
-	fprintf(out, "%*s%s\n", NOTE_INDENT, "", cut);
+	if (!*cut)
+		return owed + width;
+	if (column->right)
+		owed += room;
+	fprintf(out, "%*s%s%s%s", owed, "", colour, cut, colour_end(colour));
+	return column->right ? 0 : room;
 }
 
 void table_print(const struct table *t, FILE *out, int width)
 {
-	int widths[COLUMNS_MAX], sum = measure(t, widths);
+	int widths[COLUMNS_MAX], excess = measure(t, widths) - width;
+	int n = width > 0 ? shrink(t, widths, excess) : t->n_columns;
 
-	if (width > 0)
-		shrink(t, widths, sum - width);
-	for (int c = 0; c < t->n_columns; c++)
-		print_cell(t, out, c, t->columns[c].title, widths[c], true);
-	fputc('\n', out);
-	for (int r = 0; r < t->n_rows; r++) {
-		for (int c = 0; c < t->n_columns; c++)
-			print_cell(t, out, c, t->rows[r].cell[c], widths[c], false);
+	for (int r = -1; r < t->n_rows; r++) {
+		int owed = 0;
+
+		for (int c = 0; c < n; c++) {
+			const char *text = r < 0 ? t->columns[c].title : t->rows[r].cell[c];
+
+			owed = print_cell(&t->columns[c], out, text, widths[c], r < 0, owed) + GAP;
+		}
 		fputc('\n', out);
-		if (t->rows[r].note)
-			print_note(out, t->rows[r].note, width);
+		if (r >= 0 && t->rows[r].note) {
+			AUTO(free_ptr)
+			char *cut = cleaned(t->rows[r].note,
+					    width > NOTE_INDENT ? width - NOTE_INDENT : 0);
+
+			fprintf(out, "%*s%s\n", NOTE_INDENT, "", cut);
+		}
 	}
 }

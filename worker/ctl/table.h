@@ -1,6 +1,7 @@
 /*
  * table: rows of texts in columns. The columns take what their texts need; when that is more than
- * the terminal has, the columns marked `gives` are cut.
+ * the terminal has, the columns marked `gives` are cut, and a last one of them is left out if that
+ * is not enough.
  */
 #ifndef CTL_TABLE_H
 #define CTL_TABLE_H

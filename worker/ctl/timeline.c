@@ -8,23 +8,8 @@
 #include "ctl/output.h"
 #include "ctl/table.h"
 
-enum {
-	WIDTH_OTHERWISE = 100,
-	BAR_MIN = 10,
-	BAR_MAX = 120,
-	GAP = 2
-};
-enum {
-	C_ORDER,
-	C_AGENT,
-	C_CALL,
-	C_STATUS,
-	C_START,
-	C_TOOK,
-	C_RETRIES,
-	C_BAR,
-	COLUMNS
-};
+enum { WIDTH_OTHERWISE = 100, BAR_MIN = 10, BAR_MAX = 120, GAP = 2 };
+enum { C_ORDER, C_AGENT, C_CALL, C_STATUS, C_START, C_TOOK, C_RETRIES, C_BAR, COLUMNS };
 
 static const char full[] = "\xe2\x96\x88", thin[] = "\xe2\x96\x8f";
 

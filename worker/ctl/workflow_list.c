@@ -12,18 +12,8 @@
 #include "ctl/table.h"
 #include "ctl/workflow.h"
 
-enum {
-	LIMIT_DEFAULT = 50,
-	LIMIT_MAX = 100000
-};
-enum {
-	C_ID,
-	C_TYPE,
-	C_STATUS,
-	C_START,
-	C_END,
-	C_ERROR
-};
+enum { LIMIT_DEFAULT = 50, LIMIT_MAX = 100000, ROOMY = 110 };
+enum { C_ID, C_TYPE, C_STATUS, C_START, C_END, C_ERROR };
 
 struct filter {
 	const char *type, *status;
@@ -79,13 +69,11 @@ static void print_list(const struct db_result *r)
 static void print_table(const struct db_result *r)
 {
 	static const struct table_column columns[] = {
-		{"WORKFLOW"},
-		{"TYPE"},
-		{"STATUS", .status = true},
-		{"STARTED"},
-		{"TOOK", .right = true},
-		{"ERROR", .gives = true},
+		{"WORKFLOW"}, {"TYPE", .gives = true}, {"STATUS", .status = true, .gives = true},
+		{"STARTED"},  {"TOOK", .right = true}, {"ERROR", .gives = true},
 	};
+	/* On a narrow terminal the year goes. */
+	int width = output_width(), skip = width > 0 && width < ROOMY ? 5 : 0;
 	struct table t;
 
 	table_init(&t, columns, 6);
@@ -96,10 +84,11 @@ static void print_table(const struct db_result *r)
 		time_text(started, start);
 		took_text(took, start, db_int(r, i, C_END));
 		table_add(&t, (const char *const[]){db_text(r, i, C_ID), db_text(r, i, C_TYPE),
-						    db_text(r, i, C_STATUS), started, took,
+						    db_text(r, i, C_STATUS),
+						    *started ? started + skip : "", took,
 						    cell_text(r, i, C_ERROR)});
 	}
-	table_print(&t, stdout, output_width());
+	table_print(&t, stdout, width);
 	table_release(&t);
 }
 

@@ -15,9 +15,7 @@
 #include "ctl/told.h"
 #include "ctl/workflow.h"
 
-enum {
-	ROW_DEPTH = 64
-};
+enum { ROW_DEPTH = 64 };
 
 struct view {
 	struct json_object *workflow; /* the columns of its row, JSON columns parsed */
@@ -305,10 +303,11 @@ static void print_podcast_row(struct json_object *row)
 static void show_text(const struct view *v)
 {
 	struct json_object *data = json_obj(v->event, "data");
+	enum event_kind kind;
 
 	print_head(v->workflow);
 	print_calls(v);
-	if (json_obj(data, "result")) {
+	if (told_kind(v->event, &kind) && kind == EVENT_COMPLETED) {
 		printf("\nresult\n");
 		told_print_result(data);
 	}

@@ -27,9 +27,9 @@ static bool check_scenarios(struct json_object *scenarios, struct err *e)
 		if (!json_object_is_type(scenario, json_type_string) ||
 		    !header_safe(text, SCENARIO_MAX))
 			return err_set(e, ERR_REJECT,
-				       "field 'test_scenarios.%.32s' must be a string of 1 to %d "
+				       "field 'test_scenarios.%.*s' must be a string of 1 to %d "
 				       "printable ASCII characters",
-				       agent, SCENARIO_MAX);
+				       (int)utf8_cut(agent, strlen(agent), 32), agent, SCENARIO_MAX);
 	}
 	return true;
 }

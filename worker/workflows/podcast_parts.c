@@ -155,8 +155,11 @@ static void outcome_of(struct run *run, const struct podcast *p, const char *leg
 	if (o->streamed) {
 		id = run_terminal_id(run);
 		uuid_to_text(&id, text);
-		snprintf(o->asf_text, sizeof(o->asf_text), "Event %s recorded for stream %.200s.",
-			 text, o->stream_id);
+		n = utf8_cut(o->stream_id, strlen(o->stream_id), sizeof(stream) - 1);
+		memcpy(stream, o->stream_id, n);
+		stream[n] = '\0';
+		snprintf(o->asf_text, sizeof(o->asf_text), "Event %s recorded for stream %s.", text,
+			 stream);
 		o->asf_text[utf8_cut(o->asf_text, strlen(o->asf_text), sizeof(o->asf_text) - 8)] =
 			'\0';
 		o->asf_status = o->asf_text;
