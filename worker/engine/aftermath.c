@@ -132,7 +132,7 @@ void aftermath_committed(struct house *house, struct run *run)
 		refused_for_good(house, run);
 		return;
 	}
-	if (run->message && run->job.published_us)
+	if (run->message && run->job.published_us && run->started_us > run->job.published_us)
 		metric_observe(&m_job_wait, run->job.workflow->index, 0,
 			       run->started_us - run->job.published_us);
 	settle_message(house, run);

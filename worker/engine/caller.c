@@ -16,10 +16,7 @@
 
 #include "engine/pool.h"
 
-enum {
-	WAIT_MAX_MS = 1000,
-	HEADER_SIZE = 640
-};
+enum { WAIT_MAX_MS = 1000, LEASE_LOOK_MS = 20, HEADER_SIZE = 640 };
 
 /*
  * A call on an errand. It waits for its time, then for a place at its agent, then for the answer;
@@ -64,9 +61,7 @@ struct caller {
 	int n_spare;
 };
 
-enum {
-	SPARE_MAX = 256
-};
+enum { SPARE_MAX = 256 };
 
 /* ---- flights ---- */
 
@@ -224,6 +219,12 @@ static bool gate_open(const struct caller *c, const struct call *call)
 
 static void ask_or_queue(struct caller *c, struct flight *f)
 {
+	int64_t now = clock_mono_us();
+
+	if (!house_may_ask(c->house, now)) {
+		timers_set(&c->timers, &f->timer, now + LEASE_LOOK_MS * 1000);
+		return;
+	}
 	if (gate_open(c, f->call)) {
 		ask(c, f);
 		return;
@@ -240,7 +241,7 @@ static void next_in_queue(struct caller *c, struct agent_gate *gate)
 		return;
 	STAILQ_REMOVE_HEAD(&gate->queue, queue);
 	f->queued = false;
-	ask(c, f);
+	ask_or_queue(c, f);
 }
 
 /* ---- the inbox ---- */

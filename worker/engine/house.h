@@ -36,13 +36,7 @@ struct caller;
 struct outbox;
 
 /* The threads that /livez watches. */
-enum thread_index {
-	THREAD_INTAKE,
-	THREAD_LEDGER,
-	THREAD_CALLER,
-	THREAD_OUTBOX,
-	THREAD_COUNT
-};
+enum thread_index { THREAD_INTAKE, THREAD_LEDGER, THREAD_CALLER, THREAD_OUTBOX, THREAD_COUNT };
 
 struct house {
 	const struct settings *settings;
@@ -57,6 +51,10 @@ struct house {
 	/* The lease under which this worker may claim; 0: none now. A run that carries another
 	 * number is void. */
 	_Atomic int64_t lease;
+	/* Until when PostgreSQL is known to keep the lease, monotonic. A worker that was frozen may
+	 * hold one that is long gone: past this time nothing is asked of an agent until the ledger
+	 * has heard from the server again. */
+	_Atomic int64_t lease_until_us;
 	atomic_int inflight;	 /* workflows held, from the receipt of their message on */
 	atomic_bool draining;	 /* SIGTERM came: nothing new is taken */
 	atomic_bool stopping;	 /* what is held is let go */
@@ -87,6 +85,12 @@ static inline bool house_holds(struct house *house, const struct run *run)
 {
 	return run->lease != 0 && run->lease == atomic_load(&house->lease) &&
 	       !atomic_load(&house->stopping);
+}
+
+/* Whether an agent may be asked now. Any thread. */
+static inline bool house_may_ask(struct house *house, int64_t now_us)
+{
+	return now_us < atomic_load_explicit(&house->lease_until_us, memory_order_relaxed);
 }
 
 /* A run is held from now on. */

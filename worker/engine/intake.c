@@ -36,11 +36,7 @@ _Static_assert(RING_SIZE >= WORKFLOW_COUNT * PREFETCH_MAX, "the ring holds every
 struct unacked {
 	uint64_t tag;
 	int type; /* its consumer */
-	enum {
-		FATE_OPEN,
-		FATE_ACK,
-		FATE_RETURN
-	} fate;
+	enum { FATE_OPEN, FATE_ACK, FATE_RETURN } fate;
 };
 
 struct settlement {

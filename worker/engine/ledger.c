@@ -18,10 +18,7 @@
 #include "engine/outbox.h"
 #include "engine/stats.h"
 
-enum {
-	RETRY_PAUSE_MS = 100,
-	IDLE_MAX_MS = 1000
-};
+enum { RETRY_PAUSE_MS = 100, IDLE_MAX_MS = 1000 };
 
 /* ---- the session ---- */
 
@@ -96,10 +93,12 @@ void ledger_session_lost(struct ledger *l, const struct err *e)
 
 static void try_session(struct ledger *l)
 {
+	int64_t asked_us = clock_mono_us();
 	struct err e = {0};
 
 	if (open_session(l, &e)) {
 		backoff_reset(&l->backoff);
+		atomic_store(&l->house->lease_until_us, asked_us + l->house->settings->lease_us);
 		atomic_store(&l->house->lease, l->lease);
 		metric_set(&m_db_connected, 0, 0, 1);
 		log_info("lease taken", log_int("cpoa.lease", l->lease), LOG_END);
@@ -115,11 +114,22 @@ static void try_session(struct ledger *l)
 
 /* ---- commits ---- */
 
+bool ledger_try_batch(struct ledger *l, struct err *e)
+{
+	/* The server counts from when it has answered; we from when we asked, which is earlier. */
+	int64_t asked_us = clock_mono_us();
+	bool done = db_batch_run(l->db, &l->batch.db, e);
+
+	if (done || e->class != ERR_LOST)
+		atomic_store(&l->house->lease_until_us, asked_us + l->house->settings->lease_us);
+	return done;
+}
+
 bool ledger_run_batch(struct ledger *l, struct err *e)
 {
 	batch_close(&l->batch);
 	for (;;) {
-		if (db_batch_run(l->db, &l->batch.db, e)) {
+		if (ledger_try_batch(l, e)) {
 			metric_add(&m_ledger_commits, 0, 0, 1);
 			return true;
 		}

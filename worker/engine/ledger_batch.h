@@ -10,9 +10,7 @@
 #include "engine/house.h"
 #include "engine/sql.h"
 
-enum {
-	BATCH_RUNS_MAX = 256
-};
+enum { BATCH_RUNS_MAX = 256 };
 
 struct ledger_batch {
 	struct db_column columns[SQL_COUNT][DB_PARAMS_MAX];

@@ -33,6 +33,10 @@ struct ledger {
 /* Closes the batch and runs it, waiting out what may pass. False: ERR_LOST or ERR_REJECT. */
 MUST_CHECK bool ledger_run_batch(struct ledger *l, struct err *e);
 
+/* Runs the batch once. What the server answers, good or bad, says that it keeps the lease for as
+ * long again. */
+MUST_CHECK bool ledger_try_batch(struct ledger *l, struct err *e);
+
 /* The session is gone; everything held under its lease is void. */
 void ledger_session_lost(struct ledger *l, const struct err *e);
 

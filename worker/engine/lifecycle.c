@@ -17,11 +17,7 @@
 #include "engine/pool.h"
 #include "engine/stats.h"
 
-enum {
-	CLEAR_MS = 5000,
-	FLUSH_MS = 5000,
-	LOOK_MS = 5
-};
+enum { CLEAR_MS = 5000, FLUSH_MS = 5000, LOOK_MS = 5 };
 
 static void name_worker(struct house *house)
 {

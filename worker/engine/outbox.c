@@ -16,10 +16,7 @@
 
 /* Unconfirmed publishings at once: enough to keep the broker busy, few enough to send again after a
  * break. */
-enum {
-	WINDOW_MAX = 2048,
-	ROUTING_KEY_SIZE = 96
-};
+enum { WINDOW_MAX = 2048, ROUTING_KEY_SIZE = 96 };
 
 struct outbox {
 	struct house *house;

@@ -13,11 +13,7 @@
 #include "engine/pool.h"
 #include "engine/stats.h"
 
-enum {
-	CLAIM_MAX = 256,
-	EVENTS_MAX = 500,
-	DEAD_MAX = 64
-};
+enum { CLAIM_MAX = 256, EVENTS_MAX = 500, DEAD_MAX = 64 };
 
 /* ---- one statement after another ---- */
 
@@ -37,7 +33,7 @@ static bool go(struct ledger *l)
 {
 	struct err e = {0};
 
-	if (db_batch_run(l->db, &l->batch.db, &e))
+	if (ledger_try_batch(l, &e))
 		return true;
 	if (e.class == ERR_LOST)
 		ledger_session_lost(l, &e);

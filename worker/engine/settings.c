@@ -79,9 +79,7 @@ static const struct conf_option table[] = {
 };
 /* clang-format on */
 
-enum {
-	TABLE_SIZE = sizeof(table) / sizeof(*table)
-};
+enum { TABLE_SIZE = sizeof(table) / sizeof(*table) };
 
 /* Which types: "all", or names with commas. */
 static bool choose_workflows(struct settings *s, struct err *e)

@@ -39,14 +39,10 @@ extern const struct db_statement sql_table[SQL_COUNT];
 
 /* The class of the advisory locks that leases are: pg_advisory_lock(LEASE_CLASS, lease_id). "CPOA"
  * in ASCII. */
-enum {
-	LEASE_CLASS = 0x43504f41
-};
+enum { LEASE_CLASS = 0x43504f41 };
 
 /* The claimed_by of a row that nobody runs and anybody may claim; NULL is a row that has ended. */
-enum {
-	LEASE_NONE = 0
-};
+enum { LEASE_NONE = 0 };
 
 /* Settings of the ledger's session: see sql.c. */
 extern const char sql_session[];

@@ -11,9 +11,7 @@
 #define QUEUE_DEAD	 "cpoa.dead"
 #define QUEUE_EVENTS_ASF "cpoa.events.asf"
 
-enum {
-	QUEUE_NAME_SIZE = 64
-};
+enum { QUEUE_NAME_SIZE = 64 };
 
 /* "cpoa.jobs.TYPE" */
 void topology_queue(char out[QUEUE_NAME_SIZE], const char *type);
@@ -27,9 +25,7 @@ struct topology_row {
 	char name[QUEUE_NAME_SIZE];
 	const char *detail;
 };
-enum {
-	TOPOLOGY_ROWS = 16
-};
+enum { TOPOLOGY_ROWS = 16 };
 int topology_rows(struct topology_row rows[TOPOLOGY_ROWS]);
 
 #endif
