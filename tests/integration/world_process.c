@@ -1,13 +1,12 @@
 /* world: the processes. */
 #include <criterion/criterion.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -17,12 +16,7 @@
 
 #include "world_parts.h"
 
-enum {
-	ARGUMENTS_MAX = 40,
-	LOG_MAX = 64 << 20,
-	PORTS_FROM = 61000,
-	PORTS = 4000
-};
+enum { ARGUMENTS_MAX = 40, LOG_MAX = 64 << 20, PORTS_FROM = 61000, PORTS = 4000 };
 
 /* ---- environment ---- */
 
@@ -119,38 +113,33 @@ void world_environment(struct world *w, struct environment *env)
 
 /* ---- processes ---- */
 
-static void become(const struct child *c, const char *folder, const char *const *argv,
-		   const struct environment *env, int out)
-{
-	int log = open(c->log, O_WRONLY | O_CREAT | O_APPEND, 0644);
-	int null = open("/dev/null", O_RDONLY);
-	char *arguments[ARGUMENTS_MAX + 1];
-	int n = 0;
-
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	for (; argv[n] && n < ARGUMENTS_MAX; n++)
-		arguments[n] = xstrdup(argv[n]);
-	arguments[n] = NULL;
-	if (log < 0 || null < 0 || chdir(folder) != 0)
-		_exit(127);
-	dup2(null, STDIN_FILENO);
-	dup2(out >= 0 ? out : log, STDOUT_FILENO);
-	dup2(log, STDERR_FILENO);
-	for (int fd = 3; fd < 256; fd++)
-		close(fd);
-	execve(arguments[0], arguments, env->entry);
-	_exit(127);
-}
-
+/* The first of argv is a path. setpriv sees to it that it ends with the thread that has started it.
+ */
 void child_start(struct child *c, const char *folder, const char *const *argv,
 		 const struct environment *env, int out)
 {
-	fflush(NULL);
+	char *arguments[ARGUMENTS_MAX] = {xstrdup("/usr/bin/setpriv"), xstrdup("--pdeathsig"),
+					  xstrdup("KILL"), xstrdup("--")};
+	posix_spawn_file_actions_t files;
+	int n = 4, errnum;
+
+	for (int i = 0; argv[i]; i++) {
+		cr_assert_lt(n, ARGUMENTS_MAX - 1);
+		arguments[n++] = xstrdup(argv[i]);
+	}
+	posix_spawn_file_actions_init(&files);
+	posix_spawn_file_actions_addchdir_np(&files, folder);
+	posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+	posix_spawn_file_actions_addopen(&files, STDERR_FILENO, c->log,
+					 O_WRONLY | O_CREAT | O_APPEND, 0644);
+	posix_spawn_file_actions_adddup2(&files, out >= 0 ? out : STDERR_FILENO, STDOUT_FILENO);
+	posix_spawn_file_actions_addclosefrom_np(&files, STDERR_FILENO + 1);
 	c->reaped = false;
-	c->pid = fork();
-	cr_assert_geq(c->pid, 0);
-	if (c->pid == 0)
-		become(c, folder, argv, env, out);
+	errnum = posix_spawn(&c->pid, arguments[0], &files, NULL, arguments, env->entry);
+	cr_assert_eq(errnum, 0, "%s: %d", argv[0], errnum);
+	posix_spawn_file_actions_destroy(&files);
+	while (n)
+		free(arguments[--n]);
 }
 
 static bool ended(void *ctx)

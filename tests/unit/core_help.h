@@ -18,14 +18,28 @@
 #include "core/run.h"
 #include "workflows/workflows.h"
 
-enum {
-	HELP_ROWS = 8,
-	HELP_EVENTS = 32
-};
+enum { HELP_ROWS = 8, HELP_EVENTS = 32 };
 
 #define HELP_WORKFLOW "11111111-2222-3333-4444-555555555555"
 #define HELP_TASK     "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee"
 #define HELP_JOB      "{\"topic\":\"Bees\",\"task_id\":\"" HELP_TASK "\",\"client_id\":\"room 7\"}"
+
+/* What the agents answer when all is well, and a job that says all that a job can say. */
+#define HELP_WEB                                                                           \
+	"{\"status\":\"success\",\"content\":\"Bees dance \xE2\x82\xAC\",\"source_urls\":" \
+	"[\"http://a\",\"http://b\"],\"message\":\"2 of 2\",\"more\":1}"
+#define HELP_SCRIPT \
+	"{\"script_id\":\"s1\",\"title\":\"On bees\",\"segments\":[{},{}],\"intro\":\"hi\"}"
+#define HELP_AUDIO                                                                          \
+	"{\"status\":\"success\",\"message\":\"done\",\"audio_filepath\":\"gs://b/a.mp3\"," \
+	"\"stream_id\":\"strm_1\",\"tts_settings_used\":{\"pitch\":1.5}}"
+#define HELP_FULL                                                                              \
+	"{\"topic\":\"Bees\",\"task_id\":\"" HELP_TASK "\",\"client_id\":\"room 7\","          \
+	"\"voice_params\":{\"voice_name\":\"A\",\"audio_encoding\":\"MP3\"},"                  \
+	"\"user_preferences\":{\"preferred_vfa_voice_name\":\"B\",\"preferred_vfa_pitch\":-2," \
+	"\"preferred_vfa_speaking_rate\":1.25,\"preferred_vfa_language_code\":null,"           \
+	"\"preferred_categories\":[\"x\"]},"                                                   \
+	"\"test_scenarios\":{\"pswa\":\"llm_error\",\"sca\":\"other\"}}"
 
 /* 2025-06-14T09:30:00.123Z */
 static const int64_t help_wall_us = 1749893400123000;

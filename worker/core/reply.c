@@ -43,6 +43,8 @@ void reply_result(struct reply *reply, struct json_object *body)
 	set_body(reply, body);
 }
 
+static char *sentence(const char *fmt, va_list ap) PRINTF_LIKE(1, 0);
+
 /* What an agent says is shown to people, in rows and in events: bounded, and cut between
  * characters. */
 static char *sentence(const char *fmt, va_list ap)

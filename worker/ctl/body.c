@@ -48,6 +48,7 @@ struct json_object *body_read(const char *file, struct err *e)
 {
 	AUTO(strbuf_release) struct strbuf text;
 	struct json_object *body = NULL;
+	const char *name = file && strcmp(file, "-") == 0 ? "stdin" : file;
 
 	strbuf_init(&text, BODY_MAX);
 	if (!file)
@@ -55,13 +56,13 @@ struct json_object *body_read(const char *file, struct err *e)
 	if (!read_file(file, &text, e))
 		return NULL;
 	if (json_read(text.buf, text.len, JSON_DEPTH_MAX, JSON_STRICT, &body, e) != JSON_OK) {
-		err_wrap(e, "%s", file);
+		err_wrap(e, "%s", name);
 		e->class = ERR_USAGE;
 		return NULL;
 	}
 	if (!json_object_is_type(body, json_type_object)) {
 		json_put(&body);
-		err_set(e, ERR_USAGE, "%s holds no JSON object", file);
+		err_set(e, ERR_USAGE, "%s holds no JSON object", name);
 	}
 	return body;
 }

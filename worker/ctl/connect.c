@@ -66,7 +66,9 @@ int connect_mq(const struct settings *s, struct mq **mq)
 int complain_query(struct err *e)
 {
 	/* undefined_table, undefined_column */
-	if (strcmp(e->code, "42P01") == 0 || strcmp(e->code, "42703") == 0)
-		say("the schema is missing or too old; run `cpoa migrate`");
+	if (strcmp(e->code, "42P01") == 0 || strcmp(e->code, "42703") == 0) {
+		err_wrap(e, "the schema is missing or too old; run `cpoa migrate`");
+		e->class = ERR_USAGE;
+	}
 	return complain(e);
 }

@@ -103,6 +103,8 @@ static int run(struct wish *wish)
 	code = load_settings(&s);
 	if (code != EXIT_DONE)
 		return code;
+	if (*wish->order.task_id)
+		say("task_id %s", wish->order.task_id);
 	return wish->order.wait ? send_and_wait(&s, wish) : send(&s, wish);
 }
 

@@ -7,11 +7,11 @@
 #include "cpoa/arena.h"
 #include "cpoa/clock.h"
 #include "cpoa/json.h"
+#include "cpoa/strbuf.h"
 
 #include "core/job.h"
 #include "core/policy.h"
 #include "ctl/body.h"
-#include "ctl/output.h"
 #include "engine/topology.h"
 #include "workflows/workflows.h"
 
@@ -48,13 +48,11 @@ static bool check_type(const char *type, struct err *e)
 static void fill_task(struct order *o)
 {
 	struct uuid id = o->key ? uuid_named(&task_space, o->key, strlen(o->key)) : uuid_new();
-	char text[UUID_TEXT_SIZE];
 
 	if (strcmp(o->type, podcast_generation.type) != 0 || has(o, "task_id"))
 		return;
-	uuid_to_text(&id, text);
-	json_set_str(o->body, "task_id", text);
-	say("task_id %s", text);
+	uuid_to_text(&id, o->task_id);
+	json_set_str(o->body, "task_id", o->task_id);
 }
 
 /* With a key also when nobody waits now: the body must be the same if somebody does later. */

@@ -29,13 +29,14 @@ struct order {
 	struct json_object *body;
 	char *text;
 	size_t len;
+	char task_id[UUID_TEXT_SIZE]; /* that was filled in; "" when none was */
 	char message_id[UUID_TEXT_SIZE], workflow_id[UUID_TEXT_SIZE],
 		traceparent[TRACE_PARENT_SIZE];
 	struct mq_header headers[ORDER_HEADERS];
 	size_t n_headers;
 };
 
-/* Makes body, ids and headers; says on stderr what it has added. False (ERR_USAGE): a sentence. */
+/* Makes body, ids and headers. False (ERR_USAGE): a sentence. */
 MUST_CHECK bool order_fill(struct order *o, struct err *e);
 
 /* Reads it with a worker's own eyes: what would become a dead letter is told now. */

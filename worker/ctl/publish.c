@@ -41,13 +41,9 @@ static bool await_confirm(struct mq *mq, const struct mq_publish *message, struc
 	return err_set(e, ERR_LOST, "the broker has not confirmed within %d s", CONFIRM_MS / 1000);
 }
 
-static bool publish_once(const struct settings *s, const struct mq_publish *message, struct err *e)
+static bool publish_once(struct mq *mq, const struct mq_publish *message, struct err *e)
 {
-	AUTO(mq_close_ptr) struct mq *mq = NULL;
-	struct mq_options o = settings_mq(s, "cpoa publish");
-
-	mq = mq_open(&o, e);
-	if (mq && mq_confirm_select(mq, e) && mq_publish(mq, message, NULL, e) &&
+	if (mq_confirm_select(mq, e) && mq_publish(mq, message, NULL, e) &&
 	    await_confirm(mq, message, e))
 		return true;
 	if (strcmp(e->code, not_found) == 0)
@@ -59,15 +55,16 @@ int publish(const struct settings *s, const struct mq_publish *message)
 {
 	struct err e = {0};
 
-	for (int i = 1; !publish_once(s, message, &e); i++) {
-		if (e.class == ERR_USAGE)
-			return complain(&e);
-		if (e.class == ERR_LOST && i < TRIES) {
-			say("%s; sending it once more", e.text);
-			continue;
+	for (int i = 1;; i++) {
+		AUTO(mq_close_ptr) struct mq *mq = NULL;
+		int code = connect_mq(s, &mq);
+
+		if (code != EXIT_DONE || publish_once(mq, message, &e))
+			return code;
+		if (e.class != ERR_LOST || i == TRIES) {
+			complain(&e);
+			return EXIT_NO_SERVER;
 		}
-		complain(&e);
-		return EXIT_NO_SERVER;
+		say("%s; sending it once more", e.text);
 	}
-	return EXIT_DONE;
 }

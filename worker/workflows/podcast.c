@@ -108,6 +108,13 @@ static enum progress waiting(struct run *run)
 	return RUN_WAITING;
 }
 
+static bool has(struct json_object *o, const char *key)
+{
+	const char *s = json_str(o, key);
+
+	return s && *s;
+}
+
 static enum progress voiced(struct run *run, const struct podcast *p)
 {
 	struct json_object *audio = reply_body(p->audio);
@@ -119,7 +126,7 @@ static enum progress voiced(struct run *run, const struct podcast *p)
 		return podcast_end(run, p, "completed_with_vfa_skipped",
 				   message ? message : "VFA skipped the synthesis.");
 	}
-	if (!json_str(audio, "audio_filepath") || !json_str(audio, "stream_id"))
+	if (!has(audio, "audio_filepath") || !has(audio, "stream_id"))
 		return podcast_end(run, p, "completed_with_vfa_data_missing",
 				   "ASF notification skipped: audio_filepath or stream_id missing "
 				   "from VFA success response.");

@@ -1,0 +1,243 @@
+#!/bin/bash
+# The benchmark: one worker with PostgreSQL (fsync on), RabbitMQ and stand-in agents on this machine.
+#
+#   tests/bench/run.sh [quick|all|SCENARIO...] [--runs R] [--podcasts N] [--inflight] [--keep]
+#
+#   throughput    N podcasts published beforehand, agents that answer at once
+#   async         a quarter of them with agents that answer 202, take 100 ms and are polled
+#   lone          200 podcasts, one after another
+#   floor         the SQL of a podcast replayed without a worker: what there is to reach
+#   inflight      2000 podcasts at once with agents that take 10 s, in both styles
+#   (none)        all but inflight; all: with it, as --inflight does
+#   quick         one short run of throughput, async and lone, for CI
+#   --runs R      how often each is run (3); the table has the median and the spread
+#   --podcasts N  of throughput and floor (20000)
+#   --keep        leaves servers and stand-ins running, and says how to use them (for perf)
+#
+# Prints a table, and writes it with every run's figures to build/bench/result.json. Installs what it
+# needs (tests/packages.sh) and writes below build/bench only. README.md says what the rows mean.
+set -euo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+run=$PWD/build/bench
+servers=$run/servers
+bin=$run/cmake
+
+usage() { sed -n '2,/^set/s/^# \{0,1\}//p' tests/bench/run.sh; }
+say() { printf 'bench: %s\n' "$*" >&2; }
+
+fail() {
+	say "$1"
+	[ ! -s "${2:-}" ] || tail -n 25 "$2" >&2
+	exit 1
+}
+
+# ---- processes ----------------------------------------------------------------------------
+
+child=     # what is waited for in the foreground
+agents_pid=
+
+# Runs "$@" so that a signal to this script is acted on at once: bash would wait for it to end.
+foreground() {
+	local code=0
+	"$@" 8>&- &
+	child=$!
+	wait "$child" || code=$?
+	child=
+	return $code
+}
+
+# Ends process $1, which is our child.
+end() {
+	local tenths=100
+	kill -TERM "$1" 2>/dev/null || return 0
+	while kill -0 "$1" 2>/dev/null; do
+		[ $((tenths--)) -gt 0 ] || kill -KILL "$1" 2>/dev/null || :
+		sleep 0.1
+	done
+	wait "$1" 2>/dev/null || :
+}
+
+on_exit() {
+	local code=$?
+	trap - EXIT
+	trap '' INT TERM HUP
+	[ -z "$child" ] || end "$child"
+	[ -z "$agents_pid" ] || end "$agents_pid"
+	tests/servers.sh stop "$servers" 8>&-
+	exit "$code"
+}
+
+# ---- what is measured ---------------------------------------------------------------------
+
+build() {
+	local fresh=()
+	grep -Fqsx "CMAKE_HOME_DIRECTORY:INTERNAL=$PWD" "$bin/CMakeCache.txt" || fresh=(--fresh)
+	{
+		cmake --preset release -B "$bin" -DCPOA_BENCH=ON "${fresh[@]}" &&
+			cmake --build "$bin" --target cpoa cpoa-agents bench_load bench_floor bench_report
+	} >"$run/build.log" 2>&1
+}
+
+start_servers() {
+	foreground tests/servers.sh stop "$servers" # what a killed run may have left
+	foreground tests/servers.sh start "$servers" --fsync on
+	unset "${!CPOA_@}" "${!WCHA_@}" DATABASE_URL DATABASE_URL_FILE AMQP_URL_FILE POSTGRES_PASSWORD_FILE
+	unset POSTGRES_SSLMODE POSTGRES_SSLROOTCERT
+	# shellcheck source=/dev/null
+	. "$servers/env"
+	unset CPOA_TEST_SERVERS CPOA_TEST_MQ_API
+	foreground "$bin/cpoa" migrate >"$run/migrate.log" 2>&1 || fail "migrating failed" "$run/migrate.log"
+	watch=(--watch "postgres=$(<"$servers/pg/pid")" --watch "rabbitmq=$(<"$servers/mq/pid")")
+}
+
+# The stand-ins with the options "$@"; nothing is recorded or remembered that needs not be.
+start_agents() {
+	local tries=100
+	stop_agents
+	: >"$run/agents.log"
+	setpriv --pdeathsig KILL "$bin/cpoa-agents" --port 0 --record 0 --remember 0 "$@" \
+		</dev/null >"$run/agents.log" 2>&1 8>&- &
+	agents_pid=$!
+	until grep -q '^cpoa-agents listening on http' "$run/agents.log"; do
+		if [ $((tries--)) = 0 ] || ! kill -0 "$agents_pid" 2>/dev/null; then
+			fail "the stand-ins do not start" "$run/agents.log"
+		fi
+		sleep 0.05
+	done
+	agents=$(sed -n 's/^cpoa-agents listening on \(http[^ ]*\).*/\1/p' "$run/agents.log")
+	export WCHA_SERVICE_BASE_URL=$agents
+	export PSWA_SERVICE_URL=$agents/v1/weave_script
+	export VFA_SERVICE_URL=$agents/v1/forge_voice
+}
+
+stop_agents() {
+	[ -z "$agents_pid" ] || end "$agents_pid"
+	agents_pid=
+}
+
+poll_every() {
+	export CPOA_WCHA_POLLING_INTERVAL_SECONDS=$1 CPOA_PSWA_POLLING_INTERVAL_SECONDS=$1
+	export CPOA_VFA_POLLING_INTERVAL_SECONDS=$1
+}
+
+# Runs scenario $1 as $2, at most $3 workflows in flight; its line goes to file $4. More options follow.
+load() {
+	local scenario=$1 name=$2 most=$3 out=$4
+	shift 4
+	CPOA_HTTP_PORT=$(tests/servers.sh port)
+	export CPOA_HTTP_PORT CPOA_HTTP_BIND=127.0.0.1 CPOA_LOG_LEVEL=warn CPOA_DRAIN_SECONDS=5
+	export CPOA_MAX_INFLIGHT=$most
+	foreground "$bin/bench/bench_load" "$scenario" --name "$name" "${watch[@]}" \
+		--watch "agents=$agents_pid" --agents "$agents" "$@" -- "$bin/cpoa" worker \
+		>>"$out" 2>"$run/$name.log" || fail "$name failed" "$run/$name.log"
+}
+
+scenario() {
+	say "$1 ($2 of $runs)"
+	case $1 in
+	throughput)
+		start_agents --style sync
+		load throughput throughput 512 "$run/runs" --podcasts "$podcasts"
+		;;
+	async)
+		start_agents --style async --latency 100
+		poll_every 0.05
+		load throughput async 2048 "$run/runs" --podcasts $((podcasts / 4))
+		;;
+	lone)
+		start_agents --style sync
+		load lone lone 512 "$run/runs" --podcasts 200
+		;;
+	floor)
+		foreground "$bin/bench/bench_floor" --podcasts "$podcasts" "${watch[@]:0:2}" \
+			>>"$run/runs" 2>"$run/floor.log" || fail "floor failed" "$run/floor.log"
+		;;
+	inflight)
+		poll_every 2
+		start_agents --style sync --latency 10000
+		load inflight inflight_sync 2048 "$run/runs" --podcasts 2000
+		start_agents --style async --latency 10000
+		load inflight inflight_async 2048 "$run/runs" --podcasts 2000
+		;;
+	esac
+}
+
+report() {
+	local cpu
+	cpu=$(sed -n 's/^model name[[:space:]]*: //p' /proc/cpuinfo | head -n 1)
+	"$bin/bench/bench_report" --out "$run/result.json" <"$run/runs" \
+		--fact "date=$(date -u +%Y-%m-%dT%H:%MZ)" \
+		--fact "commit=$(git -c safe.directory='*' describe --always --dirty 2>/dev/null || echo unknown)" \
+		--fact "machine=$(nproc) cores, ${cpu:-$(uname -m)}, $(($(sed -n 's/^MemTotal: *\([0-9]*\).*/\1/p' /proc/meminfo) / 1048576)) GiB, Linux $(uname -r)" \
+		--fact "servers=PostgreSQL $(postgres_version), fsync on; RabbitMQ $(rabbit_version); quorum queues" \
+		--fact "load=$load_before before the first run" \
+		--fact "runs=$runs of each, in turn"
+}
+
+postgres_version() { cat "$(<"$servers/pg/at")/PG_VERSION"; }
+rabbit_version() { dpkg-query -W -f '${Version}' rabbitmq-server 2>/dev/null || echo '?'; }
+
+leave_running() {
+	{
+		cat "$servers/env"
+		export -p | grep -E ' (WCHA|PSWA|VFA|CPOA)_' || :
+	} >"$run/env"
+	say "servers and stand-ins go on running until this ends (Ctrl-C); in another shell: . build/bench/env"
+	foreground sleep infinity
+}
+
+# ---- command line -------------------------------------------------------------------------
+
+runs=3 podcasts=20000 warm_up=2000 keep='' what=()
+while [ $# -gt 0 ]; do
+	case $1 in
+	quick)
+		what+=(throughput async lone)
+		runs=1 podcasts=3000 warm_up=500
+		;;
+	all) what+=(throughput async lone floor inflight) ;;
+	throughput | async | lone | floor | inflight) what+=("$1") ;;
+	--inflight) what=("${what[@]:-throughput async lone floor}" inflight) ;;
+	--runs) runs=${2:-}; shift $(($# > 1)) ;;
+	--runs=*) runs=${1#*=} ;;
+	--podcasts) podcasts=${2:-}; shift $(($# > 1)) ;;
+	--podcasts=*) podcasts=${1#*=} ;;
+	--keep) keep=1 ;;
+	-h | --help) usage; exit 0 ;;
+	*) usage >&2; exit 2 ;;
+	esac
+	shift
+done
+[[ $runs =~ ^[1-9][0-9]*$ && $podcasts =~ ^[1-9][0-9]*$ ]] || { usage >&2; exit 2; }
+[ ${#what[@]} -gt 0 ] || what=(throughput async lone floor)
+# shellcheck disable=SC2206 # words
+what=(${what[*]})
+
+mkdir -p "$run"
+exec 8>"$run/lock"
+flock -n 8 || fail "another one runs in $run"
+trap on_exit EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+hard=$(ulimit -Hn)
+[ "$hard" != unlimited ] && [ "$hard" -lt 65536 ] || hard=65536
+ulimit -n "$hard"
+
+foreground tests/packages.sh build servers
+load_before=$(cut -d ' ' -f 1-3 /proc/loadavg)
+say "building"
+foreground build || fail "it does not build" "$run/build.log"
+start_servers
+: >"$run/runs"
+say "warming up"
+start_agents --style sync
+load throughput warm-up 512 /dev/null --podcasts "$warm_up"
+for ((i = 1; i <= runs; i++)); do
+	for name in "${what[@]}"; do
+		scenario "$name" "$i"
+	done
+done
+stop_agents
+report
+[ -z "$keep" ] || { start_agents --style sync; leave_running; }

@@ -1,0 +1,299 @@
+/* links: cpoa_world cpoa_db cpoa_mq */
+/* The subcommands as a user runs them: what they print, how they end (interface.md §1). */
+#include "world.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cpoa/json.h"
+#include "cpoa/uuid.h"
+
+enum {
+	DONE = 0,
+	FAILED = 1,
+	USAGE = 2,
+	NO_MATCH = 3,
+	NO_SERVER = 4,
+	REFUSED = 5,
+};
+
+#define PODCAST "enqueue", "podcast_generation", "--wait", "--timeout", "60"
+
+static struct json_object *parse(const char *text)
+{
+	struct json_object *o = NULL;
+	struct err e = {0};
+
+	cr_assert_eq(json_read(text, strlen(text), 64, JSON_STRICT, &o, &e), JSON_OK, "%s: %s",
+		     e.text, text);
+	return o;
+}
+
+static struct world *open_with_worker(void)
+{
+	struct world *w = world_open();
+
+	world_agents(w, "--style", "mixed");
+	world_worker(w, NULL);
+	return w;
+}
+
+static int count_of(const char *text, char c)
+{
+	int n = 0;
+
+	for (; *text; text++)
+		n += *text == c;
+	return n;
+}
+
+/* ---- migrate, topology, health ---- */
+
+Test(ctl, migrate_applies_all_once_and_says_so)
+{
+	struct world *w = world_open_unmigrated();
+	const char *out;
+	struct json_object *list;
+
+	cr_assert_eq(world_cpoa(w, NULL, "workflow", "list"), USAGE, "there is no schema yet");
+	cr_assert_eq(world_cpoa(w, &out, "migrate", "--dry-run", "--json"), DONE);
+	list = parse(out);
+	same(json_at(list, "0.name"), "0001_aethercast");
+	same(json_at(list, "0.state"), "pending");
+	json_put(&list);
+	same(world_rows(w, "SELECT to_regclass('schema_migrations')"), "null");
+	cr_assert_eq(world_cpoa(w, &out, "migrate"), DONE);
+	has(out, "applied 0001_aethercast (");
+	cr_assert_eq(world_cpoa(w, &out, "migrate", "up", "--json"), DONE);
+	same(out, "[]\n");
+	cr_assert_eq(world_cpoa(w, &out, "migrate", "status", "--json"), DONE);
+	list = parse(out);
+	same(json_at(list, "1.state"), "applied");
+	cr_assert_eq(strlen(json_at(list, "1.applied_at")), strlen("2025-06-14T09:30:00.123Z"));
+	json_put(&list);
+	world_close(w);
+}
+
+Test(ctl, migrate_refuses_what_was_edited_and_bears_what_is_newer)
+{
+	struct world *w = world_open();
+	const char *out;
+
+	world_sql(w, "INSERT INTO schema_migrations (version, name, checksum) VALUES (9000, "
+		     "'later', 'x')");
+	cr_assert_eq(world_cpoa(w, NULL, "migrate"), DONE);
+	world_sql(w, "UPDATE schema_migrations SET checksum = 'other' WHERE version = 1");
+	cr_assert_eq(world_cpoa(w, NULL, "migrate"), REFUSED);
+	cr_assert_eq(world_cpoa(w, &out, "migrate", "status"), REFUSED);
+	has(out, "changed");
+	world_close(w);
+}
+
+Test(ctl, topology_is_shown_and_declared)
+{
+	struct world *w = world_open();
+	const char *out;
+	struct json_object *list;
+
+	cr_assert_eq(world_cpoa(w, NULL, "enqueue", "podcast_generation", "--arg", "topic=x"),
+		     NO_SERVER, "there is no exchange");
+	cr_assert_eq(world_cpoa(w, &out, "topology", "apply", "--json"), DONE);
+	list = parse(out);
+	same(json_at(list, "0.name"), "cpoa.jobs");
+	json_put(&list);
+	cr_assert_eq(world_cpoa(w, &out, "topology"), DONE);
+	has(out, "cpoa.jobs.popular_categories");
+	cr_assert_eq(world_cpoa(w, NULL, "topology", "nonsense"), USAGE);
+	cr_assert_eq(
+		world_api(w, "DELETE", "/api/queues/{vhost}/cpoa.jobs.popular_categories", NULL),
+		204);
+	cr_assert_eq(world_cpoa(w, NULL, "enqueue", "popular_categories"), NO_SERVER,
+		     "no queue takes it");
+	world_close(w);
+}
+
+/* ---- enqueue ---- */
+
+Test(ctl, enqueue_publishes_a_job_with_the_id_that_it_prints)
+{
+	struct world *w = world_open();
+	const char *out, *id = world_id(w, "mine");
+	struct json_object *receipt;
+
+	cr_assert_eq(world_cpoa(w, NULL, "topology", "apply"), DONE);
+	cr_assert_eq(world_cpoa(w, &out, "enqueue", "podcast_generation", "--arg", "topic=x",
+				"--workflow-id", id),
+		     DONE);
+	same(out, world_format(w, "%s\n", id));
+	cr_assert_eq(world_cpoa(w, &out, "enqueue", "snippet_generation", "--format", "json",
+				"--idempotency-key", "k"),
+		     DONE);
+	receipt = parse(out);
+	same(json_at(receipt, "idempotency_key"), "k");
+	same(json_at(receipt, "type"), "snippet_generation");
+	json_put(&receipt);
+	cr_assert_eq(world_queue(w, "cpoa.jobs.podcast_generation"), 1);
+	cr_assert_eq(world_queue(w, "cpoa.jobs.snippet_generation"), 1);
+	world_close(w);
+}
+
+Test(ctl, enqueue_does_not_publish_what_no_worker_would_take)
+{
+	static const char *const rows[][4] = {
+		{"podcast_generation"},
+		{"podcast_generation", "--arg", "topic:=7"},
+		{"podcast_generation", "--arg", "topic"},
+		{"nonsense"},
+		{"podcast_generation", "--frob"},
+		{"podcast_generation", "--json", "/nowhere"},
+	};
+	struct world *w = world_open();
+
+	cr_assert_eq(world_cpoa(w, NULL, "topology", "apply"), DONE);
+	for (size_t r = 0; r < sizeof(rows) / sizeof(rows[0]); r++) {
+		const char *const *a = rows[r];
+
+		cr_expect_eq(world_cpoa(w, NULL, "enqueue", a[0], a[1], a[2]), USAGE, "row %zu", r);
+	}
+	cr_assert_eq(world_queue(w, "cpoa.jobs.podcast_generation"), 0);
+	world_close(w);
+}
+
+Test(ctl, wait_shows_each_stage_and_the_result)
+{
+	struct world *w = open_with_worker();
+	const char *out;
+
+	cr_assert_eq(world_cpoa(w, &out, PODCAST, "--arg", "topic=Tea"), DONE);
+	has(out, " s  initialization            Podcast generation started.\n");
+	has(out, " s  wcha_content_retrieval    Fetching web content...\n");
+	has(out, " s  pswa_script_generation    Crafting script...\n");
+	has(out, " s  vfa_audio_generation      Synthesizing audio...\n");
+	has(out, "\nstatus      completed\n");
+	has(out, "\ntopic       Tea\n");
+	has(out, "\nstream      strm_");
+	has(out, "?stream_id=strm_");
+	world_close(w);
+}
+
+Test(ctl, wait_prints_events_as_json_lines)
+{
+	struct world *w = open_with_worker();
+	const char *out;
+
+	cr_assert_eq(world_cpoa(w, &out, PODCAST, "--arg", "topic=Tea", "--format", "json"), DONE);
+	cr_assert_eq(count_of(out, '\n'), 6);
+	for (const char *line = out; *line; line = strchr(line, '\n') + 1) {
+		char *one = xstrndup(line, strcspn(line, "\n"));
+		struct json_object *event = parse(one);
+
+		same(json_at(event, "specversion"), "1.0");
+		json_put(&event);
+		free(one);
+	}
+	world_close(w);
+}
+
+Test(ctl, wait_ends_with_the_workflow)
+{
+	struct world *w = open_with_worker();
+
+	cr_assert_eq(world_cpoa(w, NULL, PODCAST, "--arg", "topic=x", "--arg",
+				"test_scenarios.pswa=llm_error"),
+		     FAILED);
+	world_control(w, "{\"latency\":5000}");
+	cr_assert_eq(world_cpoa(w, NULL, "enqueue", "podcast_generation", "--arg", "topic=x",
+				"--wait", "--timeout", "1"),
+		     FAILED, "not in time");
+	world_close(w);
+}
+
+Test(ctl, wait_finds_a_job_that_was_there_and_one_that_is_refused)
+{
+	struct world *w = open_with_worker();
+	const char *out;
+
+	cr_assert_eq(world_cpoa(w, NULL, PODCAST, "--arg", "topic=Tea", "--idempotency-key", "k"),
+		     DONE);
+	cr_assert_eq(world_cpoa(w, &out, PODCAST, "--arg", "topic=Tea", "--idempotency-key", "k"),
+		     DONE);
+	has(out, "\nstatus      completed\n");
+	cr_assert_eq(world_count(w, "SELECT count(*) FROM workflow_instances"), 1);
+	cr_assert_eq(
+		world_cpoa(w, NULL, PODCAST, "--arg", "topic=Coffee", "--idempotency-key", "k"),
+		REFUSED);
+	world_close(w);
+}
+
+/* ---- workflow ---- */
+
+Test(ctl, workflows_are_listed_and_shown)
+{
+	struct world *w = open_with_worker();
+	const char *out, *good = world_podcast(w, "good", NULL);
+	const char *bad = world_podcast(w, "bad", "\"test_scenarios\":{\"pswa\":\"llm_error\"}");
+	struct json_object *o;
+
+	world_end(w, good);
+	world_end(w, bad);
+	cr_assert_eq(world_cpoa(w, &out, "workflow", "list", "--status", "failed", "--since", "1h",
+				"--json"),
+		     DONE);
+	o = parse(out);
+	cr_assert_eq(json_object_array_length(o), 1);
+	same(json_at(o, "0.workflow_id"), bad);
+	json_put(&o);
+	cr_assert_eq(world_cpoa(w, &out, "workflow", "list"), DONE);
+	cr_assert_eq(count_of(out, '\n'), 3);
+	cr_assert_eq(world_cpoa(w, &out, "workflow", "list", "--type", "nonsense", "--json"),
+		     NO_MATCH);
+	same(out, "[]\n");
+
+	cr_assert_eq(world_cpoa(w, &out, "workflow", "show", good, "--json"), DONE);
+	o = parse(out);
+	same(json_at(o, "status"), "completed");
+	same(json_at(o, "calls.2.agent"), "VFA");
+	same(json_at(o, "result.status"), "completed");
+	json_put(&o);
+	cr_assert_eq(world_cpoa(w, &out, "workflow", "show", bad), DONE);
+	has(out, "status      failed\n");
+	has(out, "\n2  PSWA   pswa  failed");
+	has(out, "\n    PSWA reported LLM_PROCESSING_ERROR");
+	cr_assert_eq(world_cpoa(w, NULL, "workflow", "show", world_id(w, "nobody")), NO_MATCH);
+	cr_assert_eq(world_cpoa(w, NULL, "workflow", "show", "7"), USAGE);
+	world_close(w);
+}
+
+/* ---- events, and what is not there ---- */
+
+Test(ctl, events_end_by_count_or_time)
+{
+	struct world *w = open_with_worker();
+	const char *out;
+
+	cr_assert_eq(world_cpoa(w, NULL, "events", "--count", "1", "--timeout", "1"), NO_MATCH);
+	cr_assert_eq(world_cpoa(w, &out, "events", "--timeout", "1", "--json"), DONE);
+	same(out, "");
+	cr_assert_eq(world_cpoa(w, NULL, "events", "--workflow", "7"), USAGE);
+	world_close(w);
+}
+
+Test(ctl, a_missing_server_is_exit_code_4)
+{
+	struct world *w = world_open();
+	const char *cpoa = getenv("CPOA_BIN");
+
+	cr_assert_eq(world_run(w, NULL,
+			       (const char *const[]){"/usr/bin/env", "AMQP_URL=amqp://127.0.0.1:1/",
+						     cpoa, "topology", "apply", NULL}),
+		     NO_SERVER);
+	cr_assert_eq(world_run(w, NULL,
+			       (const char *const[]){
+				       "/usr/bin/env", "DATABASE_URL=", "POSTGRES_HOST=127.0.0.1",
+				       "POSTGRES_PORT=1", cpoa, "workflow", "list", NULL}),
+		     NO_SERVER);
+	cr_assert_eq(world_cpoa(w, NULL, "health", "--port", "1"), FAILED);
+	world_close(w);
+}

@@ -1,0 +1,267 @@
+/* links: cpoa_workflows cpoa_agents cpoa_core cpoa_mq */
+/* The texts of replies: sentences for people, and the row that keeps a reply. */
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cpoa/json.h"
+#include "cpoa/strbuf.h"
+
+#include "core/run.h"
+
+enum { NOW = 1000000000, TOTAL = 60000, INTERVAL = 5000, BACKOFF = 500, WALL = 77 };
+
+static struct policy policy;
+static struct rng rng;
+
+/* Takes {"ok":…}, refuses anything else in its own words. */
+static void accept(const struct call *call, struct json_object *result, struct reply *reply)
+{
+	(void)call;
+	if (json_any(result, "ok"))
+		reply_result(reply, json_object_get(result));
+	else
+		reply_failure(reply, REPLY_REPORTED, result, "TEST did not like it: %s",
+			      json_str(result, "message"));
+}
+
+static const struct agent test_agent = {
+	.name = "TEST", .label = "test", .index = 2, .accept = accept};
+
+static void setup(void)
+{
+	rng_seed(&rng, 3);
+	policy = (struct policy){.retries = 3, .backoff_ms = BACKOFF};
+	policy.agent[2] = (struct agent_policy){
+		.url = "http://test/", .interval_ms = INTERVAL, .total_ms = TOTAL};
+}
+
+TestSuite(reply, .init = setup);
+
+/* A call whose request is out, its deadline TOTAL after NOW. */
+static struct call sent(bool polling)
+{
+	struct call call = {.agent = &test_agent, .name = "test", .attempts = 1};
+
+	call.request = xstrdup("{}");
+	(void)call_begin(&call, &policy, NOW);
+	call.state = polling ? CALL_ACCEPTED : CALL_SUBMITTING;
+	return call;
+}
+
+static struct errand answer_at(struct call *call, int64_t now_us, const struct answer *answer,
+			       const char *body)
+{
+	call->answer = *answer;
+	call->answer.body = body ? xstrdup(body) : NULL;
+	call->answer.len = body ? strlen(body) : 0;
+	return call_answer(call, &policy, &rng, now_us, WALL);
+}
+
+static struct errand came(struct call *call, int64_t now_us, int status, const char *body)
+{
+	return answer_at(call, now_us, &(struct answer){.status = status, .retry_after_ms = -1},
+			 body);
+}
+
+/* `n` characters of 3 bytes after `offset` of one, so that every cut falls into every place of a
+ * character. */
+static char *euros(size_t offset, size_t n)
+{
+	struct strbuf sb;
+
+	strbuf_init(&sb, 1 << 20);
+	while (offset--)
+		strbuf_addc(&sb, 'x');
+	while (n--)
+		strbuf_adds(&sb, "\xE2\x82\xAC");
+	return strbuf_detach(&sb, NULL);
+}
+
+static void check_text(const struct call *call)
+{
+	const char *s = call->reply.error;
+
+	cr_assert_not_null(s);
+	cr_assert(utf8_ok(s, strlen(s)), "%s", s);
+	cr_assert(strlen(s) > 200 && strlen(s) <= 2000, "%zu", strlen(s));
+}
+
+Test(reply, errors_are_bounded_and_cut_between_characters)
+{
+	static const char *const bodies[] = {"{\"message\":\"%s\"}", "%s",
+					     "{\"status\":\"FAILURE\",\"result\":\"%s\"}"};
+
+	for (size_t i = 0; i < 60; i++) {
+		char *text = euros(i / 3 % 5, i % 2 ? 2000 : 250 + i);
+		struct strbuf body;
+
+		strbuf_init(&body, 1 << 20);
+		/* NOLINTNEXTLINE(clang-diagnostic-format-nonliteral) */
+		for (const char *p = bodies[i % 3]; *p; p++)
+			if (p[0] == '%' && p[1] == 's')
+				strbuf_adds(&body, text), p++;
+			else
+				strbuf_addc(&body, *p);
+		for (int status = 200; status <= 500; status += 100) {
+			struct call call = sent(i % 3 == 2);
+
+			policy.retries = 0;
+			(void)came(&call, NOW, status, body.buf);
+			if (call.state == CALL_LANDED)
+				check_text(&call);
+			call_release(&call);
+		}
+		strbuf_release(&body);
+		free(text);
+	}
+}
+
+static char *stored(struct call *call, size_t *len)
+{
+	char *text = call_reply_text(call, len);
+
+	cr_assert_eq(strlen(text), *len);
+	cr_assert(utf8_ok(text, *len));
+	return text;
+}
+
+static void check_round_trip(struct call *call)
+{
+	struct call again = {.agent = call->agent};
+	size_t len, len_again;
+	char *text = stored(call, &len), *text_again;
+	struct json_object *o = NULL;
+	struct err e;
+
+	cr_assert_eq(json_read(text, len, JSON_DEPTH_MAX + 2, JSON_STRICT, &o, &e), JSON_OK,
+		     "PostgreSQL would not store it: %s", e.text);
+	json_put(&o);
+	cr_assert(call_reply_read(&again, text, len));
+	cr_assert_eq(again.state, CALL_LANDED);
+	cr_assert_eq(again.reply.kind, call->reply.kind);
+	cr_assert_eq(again.reply.http_status, call->reply.http_status);
+	cr_assert_eq(again.news, 0);
+	cr_assert(!again.reply.error == !call->reply.error);
+	if (call->reply.error)
+		cr_assert_str_eq(again.reply.error, call->reply.error);
+	text_again = stored(&again, &len_again);
+	cr_assert(len == len_again && memcmp(text, text_again, len) == 0, "%s\n%s", text,
+		  text_again);
+	/* At rest the parsed form is given back; the text makes it again. */
+	call_rest(&again);
+	cr_assert_null(again.reply.body);
+	cr_assert_eq(call_reply(&again), &again.reply);
+	cr_assert(!again.reply.text || again.reply.body);
+	free(text);
+	free(text_again);
+	call_release(&again);
+}
+
+Test(reply, comes_back_from_its_row_as_it_was)
+{
+	static const char *const bodies[] = {
+		"{\"ok\":null,\"a\":1}",
+		"{\"ok\":\"\\u0000\\ud800 \\\"}{\\\\ \xC3\xA4\"}",
+		"{\"ok\":\"\xFF\xC0\x80\"}",
+		"{\"ok\":1e999,\"b\":-0.0,\"c\":18446744073709551616,\"d\":1.10}",
+		"{\"ok\":{\"error\":\"kind\",\"kind\":\"http\"}}",
+		"{\"ok\":\"\\u001b[31m\\u007f\\r\\n</script>\"}",
+		"{\"message\":\"\\u0000 \xFF\"}",
+		"{\"message\":\"\",\"message\":\"twice\"}",
+		"{}",
+		"[[[",
+		"\xFF\xFF",
+		"",
+	};
+	static const int statuses[] = {200, 201, 202, 400, 404, 500};
+
+	policy.retries = 0;
+	for (size_t i = 0; i < sizeof(bodies) / sizeof(*bodies); i++)
+		for (size_t k = 0; k < sizeof(statuses) / sizeof(*statuses); k++) {
+			struct call call = sent(false);
+
+			(void)came(&call, NOW, statuses[k], bodies[i]);
+			cr_assert_eq(call.state, CALL_LANDED);
+			check_round_trip(&call);
+			call_release(&call);
+		}
+}
+
+Test(reply, of_the_deepest_and_the_largest_body_comes_back)
+{
+	struct strbuf body;
+
+	strbuf_init(&body, ANSWER_MAX);
+	strbuf_adds(&body, "{\"ok\":");
+	for (int i = 1; i < JSON_DEPTH_MAX; i++)
+		strbuf_addc(&body, '[');
+	for (int i = 1; i < JSON_DEPTH_MAX; i++)
+		strbuf_addc(&body, ']');
+	strbuf_addc(&body, '}');
+	for (int i = 0; i < 3; i++) {
+		struct call call = sent(false);
+
+		if (i) {
+			/* Each byte that is no UTF-8 becomes three. */
+			strbuf_reset(&body);
+			strbuf_adds(&body, i == 1 ? "{\"ok\":\"" : "{\"message\":\"");
+			while (body.len < ANSWER_MAX - 2)
+				strbuf_addc(&body, '\xFF');
+			strbuf_adds(&body, "\"}");
+		}
+		cr_assert(!body.failed);
+		(void)came(&call, NOW, 200, body.buf);
+		cr_assert_eq(call.reply.kind, i == 2 ? REPLY_REPORTED : REPLY_RESULT);
+		cr_assert(i < 2 || *call.reply.error, "a failure has a sentence");
+		check_round_trip(&call);
+		call_release(&call);
+	}
+	strbuf_release(&body);
+}
+
+Test(reply, that_no_call_has_written_is_refused)
+{
+	static const char *const texts[] = {
+		"", "null", "7", "[]", "{}", "{\"kind\":\"\"}", "{\"kind\":7}",
+		"{\"kind\":\"good\"}", "{\"kind\":\"result\"", "{\"kind\":\"Result\"}",
+		/* a success without a body, failures without a word */
+		"{\"kind\":\"result\"}", "{\"kind\":\"result\",\"body\":7}",
+		"{\"kind\":\"result\",\"error\":\"x\",\"body\":{}}", "{\"kind\":\"http\"}",
+		"{\"kind\":\"reported\",\"error\":7,\"body\":{}}"};
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
+		struct call call = {.agent = &test_agent};
+
+		cr_assert(!call_reply_read(&call, texts[i], strlen(texts[i])), "%s", texts[i]);
+		cr_assert_eq(call.state, CALL_PLANNED, "%s", texts[i]);
+		cr_assert(!call.reply.error && !call.reply.text && !call.reply.body, "%s",
+			  texts[i]);
+		call_release(&call);
+	}
+}
+
+Test(reply, error_details_tell_kind_sentence_and_status)
+{
+	struct call call = sent(false);
+	char *text;
+
+	(void)came(&call, NOW, 400, "{\"message\":\"\\\"q\\\"\"}");
+	text = call_error_text(&call);
+	cr_assert_str_eq(text,
+			 "{\"kind\":\"http\",\"message\":\"TEST answered HTTP 400: \\\"q\\\"\","
+			 "\"http_status\":400}");
+	free(text);
+	call_release(&call);
+	call = sent(false);
+	(void)came(&call, NOW, 200, "{\"ok\":1}");
+	cr_assert_null(call_error_text(&call));
+	call_release(&call);
+	call = sent(false);
+	(void)answer_at(&call, NOW, &(struct answer){.kind = ANSWER_REFUSED, .error = "w"}, NULL);
+	text = call_error_text(&call);
+	cr_assert_str_eq(text,
+			 "{\"kind\":\"unreachable\",\"message\":\"TEST cannot be asked: w\"}");
+	free(text);
+	call_release(&call);
+}
