@@ -9,9 +9,7 @@
 #include "cpoa/json.h"
 #include "cpoa/strbuf.h"
 
-enum {
-	PREVIEW_MAX = 250
-};
+enum { PREVIEW_MAX = 250 };
 
 void podcast_save_stage(struct run *run, const char *stage)
 {
@@ -144,7 +142,8 @@ static void outcome_of(struct run *run, const struct podcast *p, const char *leg
 {
 	const struct json_object *audio = p->audio ? p->audio->body : NULL;
 	struct uuid id;
-	char text[UUID_TEXT_SIZE];
+	char text[UUID_TEXT_SIZE], stream[201];
+	size_t n;
 
 	*o = (struct outcome){.legacy = legacy, .error = error};
 	if (audio && !p->audio->error) {
@@ -160,8 +159,6 @@ static void outcome_of(struct run *run, const struct podcast *p, const char *leg
 		stream[n] = '\0';
 		snprintf(o->asf_text, sizeof(o->asf_text), "Event %s recorded for stream %s.", text,
 			 stream);
-		o->asf_text[utf8_cut(o->asf_text, strlen(o->asf_text), sizeof(o->asf_text) - 8)] =
-			'\0';
 		o->asf_status = o->asf_text;
 	} else if (strcmp(legacy, "completed_with_vfa_data_missing") == 0) {
 		o->asf_status = error;
