@@ -3,21 +3,20 @@
 
 #include <string.h>
 
-const struct agent *const agents[AGENT_COUNT] = {
-	[AGENT_WCHA] = &wcha,
-	[AGENT_PSWA] = &pswa,
-	[AGENT_VFA] = &vfa,
-};
-
 const char *const agent_labels[AGENT_COUNT] = {
 	[AGENT_WCHA] = "wcha", [AGENT_PSWA] = "pswa", [AGENT_VFA] = "vfa",
 	[AGENT_SCA] = "sca",   [AGENT_IGA] = "iga",   [AGENT_TDA] = "tda",
 };
 
-const struct agent *agent_by_name(const char *name)
+const struct agent *agent_of_call(const char *name)
 {
-	for (int i = 0; i < AGENT_COUNT; i++)
-		if (agents[i] && strcmp(agents[i]->name, name) == 0)
-			return agents[i];
+	static const struct agent *const all[] = {&wcha, &pswa, &vfa, &sca, &iga, &tda, &store};
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
+		size_t n = strlen(all[i]->label);
+
+		if (strncmp(name, all[i]->label, n) == 0 && (name[n] == '\0' || name[n] == '_'))
+			return all[i];
+	}
 	return NULL;
 }

@@ -16,19 +16,18 @@ enum agent_index {
 	AGENT_SCA,
 	AGENT_IGA,
 	AGENT_TDA,
-	AGENT_COUNT
+	AGENT_COUNT,
+	AGENT_STORE = AGENT_COUNT, /* not an agent to anybody else */
 };
 
-extern const struct agent wcha, pswa, vfa;
-
-/* By index; NULL where a job's workflows have no use for it yet. */
-extern const struct agent *const agents[AGENT_COUNT];
+extern const struct agent wcha, pswa, vfa, sca, iga, tda, store;
 
 /* Metric labels by index: "wcha" … */
 extern const char *const agent_labels[AGENT_COUNT];
 
-/* By task_instances.agent_name; NULL when it is none of ours. */
-const struct agent *agent_by_name(const char *name);
+/* Whose call this is, by the call's name ("pswa", "sca_<topic id>"); NULL: nobody's, a row of our
+ * own. */
+const struct agent *agent_of_call(const char *name);
 
 /* WCHA: {"status":"success","content":…,"source_urls":[…],"message":…} about a topic. */
 const struct reply *wcha_harvest(struct run *run, const char *topic);
@@ -42,5 +41,29 @@ const struct reply *pswa_weave(struct run *run, const char *topic, const char *c
  */
 const struct reply *vfa_forge(struct run *run, struct json_object *script,
 			      struct json_object *voice);
+
+/*
+ * SCA: a snippet of a topic {"topic_id","title_suggestion",…} (borrowed). `name` is the call's,
+ * `order` its row's. The reply of a result is SCA's SnippetDataObject.
+ */
+const struct reply *sca_craft(struct run *run, const char *name, int order,
+			      struct json_object *info);
+
+/* The error code that stands for SCA's failure (agents.md §1.2). */
+const char *sca_error_code(const struct reply *reply);
+
+/* IGA: a cover. The reply of a result has "image_url", or has not. */
+const struct reply *iga_draw(struct run *run, const char *name, int order, const char *prompt);
+
+/* TDA: up to `limit` topics about a query; at least one, or it is a failure. `row_name`: its row's
+ * agent_name. */
+const struct reply *tda_discover(struct run *run, const char *row_name, const char *query,
+				 int limit);
+
+/* The list in TDA's reply. */
+struct json_object *tda_topics(const struct reply *reply);
+
+/* A topic of topics_snippets: {"found":bool,"title":…,"keywords":…}. */
+const struct reply *store_topic(struct run *run, const struct uuid *id);
 
 #endif

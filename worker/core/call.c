@@ -12,12 +12,7 @@
 
 /* A task that an agent has lost, or a conflict: never asked for again in a tight loop, however
  * short the interval. */
-enum {
-	AGAIN_MIN_MS = 20,
-	PREVIEW_MAX = 300,
-	EXTERNAL_ID_MAX = 255,
-	STATUS_URL_MAX = 1024
-};
+enum { AGAIN_MIN_MS = 20, PREVIEW_MAX = 300, EXTERNAL_ID_MAX = 255, STATUS_URL_MAX = 1024 };
 
 /* What one answer is judged with. */
 struct hearing {
@@ -27,6 +22,7 @@ struct hearing {
 	struct rng *rng;
 	int64_t now_us, wall_us;
 	struct json_object *body; /* NULL: not a JSON object */
+	bool polled;		  /* the answer to a poll */
 };
 
 static const struct errand nothing = {ERRAND_NONE, 0};
@@ -39,6 +35,7 @@ static struct errand landed(struct hearing *h)
 	call->landed_us = h->wall_us;
 	call->news |= CALL_ENDED;
 	call->reply.http_status = call->answer.status;
+	call->reply.polled = h->polled;
 	free(call->request);
 	call->request = NULL;
 	return nothing;
@@ -71,7 +68,7 @@ static struct errand within_deadline(struct hearing *h, enum errand_kind kind, i
 	int64_t left_ms = (h->call->deadline_us - h->now_us) / 1000;
 
 	if (left_ms <= 0)
-		return fail(h, REPLY_UNREACHABLE, "%s gave no result within %lld s (%s)",
+		return fail(h, REPLY_TIMED_OUT, "%s gave no result within %lld s (%s)",
 			    h->call->agent->name, (long long)(h->agent->total_ms / 1000), why);
 	return (struct errand){kind, delay_ms < left_ms ? delay_ms : left_ms};
 }
@@ -220,8 +217,8 @@ static struct errand on_failure_state(struct hearing *h)
 		message = json_object_is_type(result, json_type_string)
 				  ? json_object_get_string(result)
 				  : NULL;
-	return fail(h, REPLY_REPORTED, "%s reported that its task failed: %s", h->call->agent->name,
-		    message && *message ? message : "it gave no reason");
+	return fail(h, REPLY_TASK_FAILED, "%s reported that its task failed: %s",
+		    h->call->agent->name, message && *message ? message : "it gave no reason");
 }
 
 static struct errand on_terminal(struct hearing *h, const char *status)
@@ -316,7 +313,7 @@ struct errand call_answer(struct call *call, const struct policy *policy, struct
 		.now_us = now_us,
 		.wall_us = wall_us,
 	};
-	bool polling = call->state == CALL_ACCEPTED;
+	bool polling = h.polled = call->state == CALL_ACCEPTED;
 	struct errand errand;
 	struct err e;
 

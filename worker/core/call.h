@@ -40,6 +40,8 @@ enum reply_kind {
 	REPLY_NOT_JSON,	   /* an answer that is no JSON object */
 	REPLY_REPORTED,	   /* the agent says that it failed */
 	REPLY_MALFORMED,   /* a result that lacks what it must have */
+	REPLY_TASK_FAILED, /* the agent's task ended in FAILURE */
+	REPLY_TIMED_OUT,   /* no result within the call's whole time */
 	REPLY_KINDS
 };
 
@@ -50,6 +52,7 @@ enum reply_kind {
 struct reply {
 	enum reply_kind kind;
 	int http_status; /* 0: none */
+	bool polled;	 /* a poll brought it, not the submission */
 	char *error;
 	char *text; /* the body as JSON text, or NULL */
 	size_t text_len;
@@ -72,24 +75,16 @@ struct agent {
 	const char *name;  /* "PSWA": in task_instances and in sentences */
 	const char *label; /* "pswa": in metrics, idempotency keys, test_scenarios */
 	unsigned index;	   /* its place in policy.agent */
+	bool local;	   /* answered by the ledger from our own tables, not over HTTP */
 	/* Reads a result (a JSON object) and makes it the reply by reply_result or reply_failure.
 	 * Once per call. */
 	void (*accept)(const struct call *call, struct json_object *result, struct reply *reply);
 };
 
-enum call_state {
-	CALL_PLANNED,
-	CALL_SUBMITTING,
-	CALL_ACCEPTED,
-	CALL_LANDED
-};
+enum call_state { CALL_PLANNED, CALL_SUBMITTING, CALL_ACCEPTED, CALL_LANDED };
 
 /* What a change must store of a call. */
-enum call_news {
-	CALL_NEW = 1,
-	CALL_TAKEN = 2,
-	CALL_ENDED = 4
-};
+enum call_news { CALL_NEW = 1, CALL_TAKEN = 2, CALL_ENDED = 4 };
 
 /* What to do next about a call. */
 enum errand_kind {

@@ -10,9 +10,7 @@
 
 #include "core/policy.h"
 
-enum {
-	USER_TEXT_MAX = 255
-};
+enum { USER_TEXT_MAX = 255 };
 
 const char *job_reason(enum job_verdict verdict)
 {
@@ -165,7 +163,8 @@ static bool read_headers(struct job *job, struct arena *arena, const struct mq_m
 
 	/* One that was left out may be the key: the job would pass for another. */
 	if (m->headers_cut && m->n_headers == MQ_HEADERS_MAX)
-		return err_set(e, ERR_REJECT, "the message has more than %d headers", MQ_HEADERS_MAX);
+		return err_set(e, ERR_REJECT, "the message has more than %d headers",
+			       MQ_HEADERS_MAX);
 	if (!content_type_ok(m->content_type))
 		return err_set(e, ERR_REJECT, "property content_type must be application/json");
 	if (!read_key(job, arena, m, e) || !read_reply(job, arena, m, e))

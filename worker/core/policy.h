@@ -8,9 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum {
-	AGENTS_MAX = 8
-};
+enum { AGENTS_MAX = 8 };
 
 struct agent_policy {
 	const char *url; /* where work is submitted; "" when the agent is not configured */

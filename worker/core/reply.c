@@ -10,15 +10,17 @@
 #include "core/call.h"
 
 /* A byte that is no UTF-8 takes three in what json_read() has mended. */
-enum {
-	ERROR_TEXT_MAX = 2000,
-	MENDED_MAX = 4 * ANSWER_MAX
-};
+enum { ERROR_TEXT_MAX = 2000, MENDED_MAX = 4 * ANSWER_MAX };
 
 static const char *const kind_names[REPLY_KINDS] = {
-	[REPLY_RESULT] = "result",     [REPLY_UNREACHABLE] = "unreachable",
-	[REPLY_HTTP] = "http",	       [REPLY_NOT_JSON] = "not_json",
-	[REPLY_REPORTED] = "reported", [REPLY_MALFORMED] = "malformed",
+	[REPLY_RESULT] = "result",
+	[REPLY_UNREACHABLE] = "unreachable",
+	[REPLY_HTTP] = "http",
+	[REPLY_NOT_JSON] = "not_json",
+	[REPLY_REPORTED] = "reported",
+	[REPLY_MALFORMED] = "malformed",
+	[REPLY_TASK_FAILED] = "task_failed",
+	[REPLY_TIMED_OUT] = "timed_out",
 };
 
 struct json_object *reply_body(const struct reply *reply)
@@ -86,8 +88,8 @@ char *call_reply_text(const struct call *call, size_t *len)
 	char *error_text = error ? json_text(error, &error_len) : NULL;
 
 	strbuf_init(&sb, MENDED_MAX);
-	strbuf_addf(&sb, "{\"kind\":\"%s\",\"http_status\":%d,\"error\":", kind_names[r->kind],
-		    r->http_status);
+	strbuf_addf(&sb, "{\"kind\":\"%s\",\"http_status\":%d,\"polled\":%s,\"error\":",
+		    kind_names[r->kind], r->http_status, r->polled ? "true" : "false");
 	strbuf_add(&sb, error_text ? error_text : "null", error_text ? error_len : 4);
 	/* The body goes in as it is: it was made by json_text, and printing it again would cost
 	 * what parsing it saved. */
@@ -122,6 +124,7 @@ bool call_reply_read(struct call *call, const char *text, size_t len)
 	}
 	r->kind = (enum reply_kind)i;
 	r->http_status = (int)json_num(stored, "http_status", 0);
+	r->polled = json_object_get_boolean(json_any(stored, "polled")) != 0;
 	r->error = error ? xstrdup(error) : NULL;
 	set_body(r, json_object_get(json_any(stored, "body")));
 	json_put(&stored);

@@ -11,10 +11,7 @@
 #include "core/run_parts.h"
 
 /* A waiting workflow must cost little: most need one block. */
-enum {
-	FIRST_BLOCK = 2048,
-	GIVE_UP_SEQUENCE = 1000
-};
+enum { FIRST_BLOCK = 2048, GIVE_UP_SEQUENCE = 1000 };
 
 const char *run_status_name(enum run_status status)
 {

@@ -12,16 +12,16 @@
  * this return call_reply(call);                        NULL until it has landed
  *
  * So it reads in a straight line, holds no thread while an agent thinks, fans out by asking for
- * several names before it returns, and a workflow that was taken over after a crash runs through the
- * very same code: its landed replies come from rows instead of from the wire.
+ * several names before it returns, and a workflow that was taken over after a crash runs through
+ * the very same code: its landed replies come from rows instead of from the wire.
  *
  * What one pass leaves to be stored and then done is the run's `change` and the `news` of its
  * calls. The engine commits it and afterwards, never before, sends the new calls, publishes the
  * events, and acks the message.
  *
  * A run is an actor: it is in exactly one place (enum run_place) and whoever has it there is the
- * only one to touch it, so it needs no lock. Mails for it (landed calls) wait in its inbox, which is
- * the pool's to guard.
+ * only one to touch it, so it needs no lock. Mails for it (landed calls) wait in its inbox, which
+ * is the pool's to guard.
  */
 #ifndef CORE_RUN_H
 #define CORE_RUN_H
@@ -54,10 +54,7 @@ const char *run_status_name(enum run_status status);
 
 /* Rows beside the workflow's own that a pass writes; each is a JSON object that its statement in
  * engine/sql.c takes apart. */
-enum save_kind {
-	SAVE_PODCAST,
-	SAVE_KINDS
-};
+enum save_kind { SAVE_PODCAST, SAVE_SNIPPET, SAVE_KINDS };
 
 struct save {
 	struct save *next;
@@ -193,6 +190,31 @@ void run_note(struct run *run, const char *agent_name, const char *name, int ord
 
 /* The calls that follow belong to this stage; its progress is told with the first of them. */
 void run_stage(struct run *run, const char *name, const char *message);
+
+/*
+ * A row for work of ours that takes its time, such as one topic of many: planned when it is first
+ * asked for (with `input`, taken over), landed by item_end() in a later pass or the same.
+ */
+struct call *run_item(struct run *run, const char *agent_name, const char *name, int order,
+		      struct json_object *input);
+
+/* Ends an item with what the row is to show (taken over), or with an error (NULL: it went well).
+ * Does nothing to one that has ended. */
+void item_end(struct call *item, struct json_object *output, const char *error);
+
+/* Whether a call of this name landed in this very pass: what is to be written once is written now.
+ */
+bool run_landed_now(const struct run *run, const char *name);
+
+/* Of a call that is new in this pass: its row's order, and its row's agent_name (a literal). */
+void call_label(struct call *call, const char *agent_name, int order);
+
+/*
+ * A call's name made of a prefix and an id that somebody else chose: PREFIX_ID where that may stand
+ * in a header, else PREFIX_ and a UUID named after the id.
+ */
+enum { CALL_NAME_SIZE = NAME_MAX_BYTES + 1 };
+void call_name(char out[CALL_NAME_SIZE], const char *prefix, const char *id);
 
 /* Writes a row beside (takes over `row`). */
 void run_save(struct run *run, enum save_kind kind, struct json_object *row);

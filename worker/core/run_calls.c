@@ -1,5 +1,6 @@
 /* run_calls: asking for calls by name. */
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -129,4 +130,69 @@ void run_note(struct run *run, const char *agent_name, const char *name, int ord
 	}
 	json_put(&input);
 	json_put(&output);
+}
+
+/* ---- items ---- */
+
+struct call *run_item(struct run *run, const char *agent_name, const char *name, int order,
+		      struct json_object *input)
+{
+	struct call *item = find(run, name);
+
+	if (!item) {
+		item = add(run, NULL, name);
+		item->news = CALL_NEW;
+		item->agent_name = agent_name;
+		item->order = order;
+		item->planned_us = run->now_us;
+		item->input = json_text(input, NULL);
+	}
+	json_put(&input);
+	return item;
+}
+
+void item_end(struct call *item, struct json_object *output, const char *error)
+{
+	if (item->state != CALL_LANDED) {
+		item->state = CALL_LANDED;
+		item->news |= CALL_ENDED;
+		item->landed_us = item->run->now_us;
+		if (error)
+			reply_failure(&item->reply, REPLY_REPORTED, output, "%s", error);
+		else
+			item->summary = json_text(output, NULL);
+	}
+	json_put(&output);
+}
+
+bool run_landed_now(const struct run *run, const char *name)
+{
+	const struct call *call = find(run, name);
+
+	return call && (call->news & CALL_ENDED);
+}
+
+void call_label(struct call *call, const char *agent_name, int order)
+{
+	if (!(call->news & CALL_NEW))
+		return;
+	call->agent_name = agent_name;
+	call->order = order;
+}
+
+void call_name(char out[CALL_NAME_SIZE], const char *prefix, const char *id)
+{
+	/* A name space of our own, drawn once: the same id gives the same name for ever. */
+	static const struct uuid space = {{0x6c, 0x1f, 0x93, 0x0e, 0x5a, 0x77, 0x4d, 0x21, 0x9b,
+					   0x3c, 0x2e, 0x88, 0xd4, 0x0a, 0x61, 0xf5}};
+	char text[UUID_TEXT_SIZE];
+	struct uuid named;
+
+	if (header_safe(id, NAME_MAX_BYTES - 64)) {
+		snprintf(out, CALL_NAME_SIZE, "%s_%.136s", prefix, id);
+		return;
+	}
+	named = uuid_named(&space, id, strlen(id));
+	uuid_to_text(&named, text);
+	snprintf(out, CALL_NAME_SIZE, "%s_%s", prefix, text);
 }

@@ -12,10 +12,7 @@
 
 struct run;
 
-enum progress {
-	RUN_WAITING,
-	RUN_ENDED
-};
+enum progress { RUN_WAITING, RUN_ENDED };
 
 struct workflow {
 	const char *type; /* queue, routing key, row, metric label */

@@ -24,7 +24,10 @@ void send_call(struct house *house, struct call *call)
 	if (call->errand.kind == ERRAND_SUBMIT)
 		call->attempts++;
 	run_ref(call->run);
-	caller_send(house->caller, call);
+	if (call->agent->local)
+		ledger_look_up(house->ledger, call);
+	else
+		caller_send(house->caller, call);
 }
 
 void house_enter(struct house *house, struct run *run)
@@ -137,7 +140,7 @@ void aftermath_committed(struct house *house, struct run *run)
 			       run->started_us - run->job.published_us);
 	settle_message(house, run);
 	for (struct call *call = run->calls; call; call = call->next)
-		if ((call->news & CALL_ENDED) && call->agent)
+		if ((call->news & CALL_ENDED) && call->agent && !call->agent->local)
 			stats_landed(call);
 	if (ended) {
 		stats_ended(run);

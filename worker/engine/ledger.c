@@ -16,6 +16,7 @@
 #include "engine/intake.h"
 #include "engine/ledger_parts.h"
 #include "engine/outbox.h"
+#include "engine/pool.h"
 #include "engine/stats.h"
 
 enum { RETRY_PAUSE_MS = 100, IDLE_MAX_MS = 1000 };
@@ -291,10 +292,12 @@ static void commit(struct ledger *l)
 
 static void collect(struct ledger *l)
 {
-	struct mail_list runs = mailbox_take(&l->inbox), strikes = mailbox_take(&l->strike_box);
+	struct mail_list runs = mailbox_take(&l->inbox), strikes = mailbox_take(&l->strike_box),
+			 lookups = mailbox_take(&l->lookup_box);
 
 	mail_join(&l->waiting, &runs);
 	mail_join(&l->strikes, &strikes);
+	mail_join(&l->lookups, &lookups);
 }
 
 /* Without a session everything is void. */
@@ -306,6 +309,9 @@ static void drop_all(struct ledger *l)
 		aftermath_lost(l->house, mail_of(mail, struct run, mail));
 	while ((mail = mail_shift(&l->duplicates)))
 		aftermath_lost(l->house, mail_of(mail, struct run, mail));
+	/* Their runs are void: they are brought back to be dropped. */
+	while ((mail = mail_shift(&l->lookups)))
+		pool_bring(l->house->pool, mail_of(mail, struct call, mail));
 	drop_events(&l->strikes);
 }
 
@@ -322,7 +328,7 @@ static void wait_for_work(struct ledger *l)
 	int64_t wait_ms = (until - now) / 1000 + 1;
 	struct err e = {0};
 
-	if (l->waiting.head || l->strikes.head || l->duplicates.head)
+	if (l->waiting.head || l->strikes.head || l->duplicates.head || l->lookups.head)
 		wait_ms = 0;
 	if (wait_ms > IDLE_MAX_MS)
 		wait_ms = IDLE_MAX_MS;
@@ -372,6 +378,8 @@ static void *ledger_thread(void *arg)
 		commit(l);
 		if (l->db && l->duplicates.head)
 			rescue_duplicates(l);
+		if (l->db && l->lookups.head)
+			rescue_lookups(l);
 		if (l->db && clock_mono_us() >= l->rescue_at_us)
 			rescue_orphans(l);
 	}
@@ -397,7 +405,7 @@ struct ledger *ledger_start(struct house *house, struct err *e)
 	backoff_init(&l->backoff, 50, 2000);
 	rng_seed(&l->rng, 0);
 	if (!mailbox_init(&l->inbox, e) || !mailbox_init(&l->strike_box, e) ||
-	    !mailbox_init(&l->pause, e))
+	    !mailbox_init(&l->lookup_box, e) || !mailbox_init(&l->pause, e))
 		return NULL;
 	errnum = pthread_create(&l->thread, NULL, ledger_thread, l);
 	if (errnum) {
@@ -428,6 +436,7 @@ void ledger_free(struct ledger *l)
 	drop_events(&left);
 	mailbox_destroy(&l->inbox);
 	mailbox_destroy(&l->strike_box);
+	mailbox_destroy(&l->lookup_box);
 	mailbox_destroy(&l->pause);
 	batch_release(&l->batch);
 	db_close(l->db);
@@ -443,6 +452,12 @@ void ledger_commit(struct ledger *l, struct run *run)
 void ledger_strike(struct ledger *l, struct mail_list *events)
 {
 	mailbox_post_list(&l->strike_box, events);
+	mailbox_poke(&l->inbox);
+}
+
+void ledger_look_up(struct ledger *l, struct call *call)
+{
+	mailbox_post(&l->lookup_box, &call->mail);
 	mailbox_poke(&l->inbox);
 }
 

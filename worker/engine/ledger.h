@@ -36,6 +36,12 @@ void ledger_commit(struct ledger *ledger, struct run *run);
 /* Events that the broker has confirmed: their rows go, and the structs are freed. Any thread. */
 void ledger_strike(struct ledger *ledger, struct mail_list *events);
 
+/*
+ * A call that our own tables answer: looked up, and brought to the pool. The call and a reference
+ * to its run are handed over. Any thread; never blocks.
+ */
+void ledger_look_up(struct ledger *ledger, struct call *call);
+
 /* How many changes wait: when the database is slow, the door closes. Any thread. */
 size_t ledger_backlog(struct ledger *ledger);
 

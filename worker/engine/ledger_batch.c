@@ -131,9 +131,12 @@ static void put_land(struct ledger_batch *b, const struct run *run, const struct
 
 static void put_save(struct ledger_batch *b, const struct run *run, const struct save *save)
 {
-	struct db_column *c = b->columns[SQL_SAVE_PODCAST];
+	static const enum sql_id statement[SAVE_KINDS] = {
+		[SAVE_PODCAST] = SQL_SAVE_PODCAST,
+		[SAVE_SNIPPET] = SQL_SAVE_SNIPPET,
+	};
+	struct db_column *c = b->columns[statement[save->kind]];
 
-	assert(save->kind == SAVE_PODCAST);
 	db_put_uuid(&c[1], &run->job.workflow_id);
 	db_put_bool(&c[2], !run->admitted);
 	db_put_text(&c[3], save->text);
@@ -344,16 +347,16 @@ void batch_close(struct ledger_batch *b)
 {
 	/* FINISH gives a claim up, so BURY, which needs it, comes before it although the table
 	 * names it later. */
-	static const enum sql_id order[] = {SQL_ADMIT, SQL_PLAN,	 SQL_TAKE,
-					    SQL_LAND,  SQL_SAVE_PODCAST, SQL_TELL,
-					    SQL_BURY,  SQL_FINISH,	 SQL_STRIKE};
+	static const enum sql_id order[] = {SQL_ADMIT,	      SQL_PLAN,		SQL_TAKE, SQL_LAND,
+					    SQL_SAVE_PODCAST, SQL_SAVE_SNIPPET, SQL_TELL, SQL_BURY,
+					    SQL_FINISH,	      SQL_STRIKE};
 
 	for (size_t i = 0; i < sizeof(order) / sizeof(*order); i++) {
 		enum sql_id id = order[i];
 
 		if (!b->columns[id][1].n)
 			continue;
-		if (id == SQL_SAVE_PODCAST)
+		if (id == SQL_SAVE_PODCAST || id == SQL_SAVE_SNIPPET)
 			db_put_time(&b->columns[id][4], clock_wall_us());
 		if (id == SQL_TELL)
 			db_put_time(&b->columns[id][8], clock_wall_us());

@@ -17,6 +17,7 @@ struct ledger {
 	struct mailbox inbox;	   /* struct run */
 	struct mailbox strike_box; /* struct event; posting pokes the inbox */
 	struct mailbox pause;	   /* never gets mail: to wait on */
+	struct mailbox lookup_box; /* struct call; likewise */
 	atomic_bool stop;
 
 	struct db *db; /* NULL: no session */
@@ -25,6 +26,7 @@ struct ledger {
 	struct mail_list waiting;    /* struct run: for the next transaction */
 	struct mail_list duplicates; /* struct run: their jobs were there already */
 	struct mail_list strikes;    /* struct event */
+	struct mail_list lookups;    /* struct call */
 	struct backoff backoff;
 	struct rng rng;
 	int64_t retry_at_us, rescue_at_us; /* monotonic */
@@ -43,6 +45,9 @@ void ledger_session_lost(struct ledger *l, const struct err *e);
 /* Settles the jobs on l->duplicates: acks them, tells their end again, or finds that they are in
  * conflict. */
 void rescue_duplicates(struct ledger *l);
+
+/* Answers the calls on l->lookups. */
+void rescue_lookups(struct ledger *l);
 
 /* Claims what dead workers have left behind, as far as there is room, and sets the next time to
  * look. */

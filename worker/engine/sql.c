@@ -96,6 +96,28 @@ const struct db_statement sql_table[SQL_COUNT] = {
 		       " asf_notification_status text, tts_settings_used jsonb, cpoa_full_orchestration_log jsonb) "
 		       "WHERE p.podcast_id = r.podcast_id",
 	},
+	[SQL_SAVE_SNIPPET] = {
+		.name = "save_snippet", .n_params = 5, .scalars = 1 | 1 << 4,
+		.types = {DB_INT8, DB_UUID, DB_BOOL, DB_JSON, DB_TIME},
+		.sql = "INSERT INTO topics_snippets AS t (id, type, title, summary, keywords, source_url, source_name,"
+		       " original_topic_details, llm_model_used_for_snippet, cover_art_prompt, image_url,"
+		       " generation_timestamp, last_accessed_timestamp, relevance_score) "
+		       "SELECT DISTINCT ON (r.id) r.id, 'snippet', r.title, r.summary, r.keywords, r.source_url, r.source_name,"
+		       " r.original_topic_details, left(r.llm_model, 255), r.cover_art_prompt, r.image_url, r.generated,"
+		       " coalesce(r.accessed, $5), 0.5 "
+		       "FROM unnest($2::uuid[], $3::bool[], $4::json[]) AS s(workflow_id, admit, row)"
+		       ITS_WORKFLOW("s")
+		       "CROSS JOIN LATERAL json_to_record(s.row) AS r(id uuid, title text, summary text, keywords jsonb,"
+		       " source_url text, source_name text, original_topic_details jsonb, llm_model text,"
+		       " cover_art_prompt text, image_url text, generated timestamptz, accessed timestamptz) "
+		       "ORDER BY r.id ON CONFLICT (id) DO UPDATE SET type = excluded.type, title = excluded.title,"
+		       " summary = excluded.summary, keywords = excluded.keywords, source_url = excluded.source_url,"
+		       " source_name = excluded.source_name, original_topic_details = excluded.original_topic_details,"
+		       " llm_model_used_for_snippet = excluded.llm_model_used_for_snippet,"
+		       " cover_art_prompt = excluded.cover_art_prompt, image_url = excluded.image_url,"
+		       " generation_timestamp = excluded.generation_timestamp,"
+		       " last_accessed_timestamp = excluded.last_accessed_timestamp, relevance_score = excluded.relevance_score",
+	},
 	[SQL_TELL] = {
 		.name = "tell", .n_params = 9, .scalars = 1 | 1 << 8,
 		.types = {DB_INT8, DB_UUID, DB_BOOL, DB_UUID, DB_TEXT, DB_TEXT, DB_TEXT, DB_TEXT, DB_TIME},
@@ -140,6 +162,13 @@ const struct db_statement sql_table[SQL_COUNT] = {
 		.name = "strike", .n_params = 2, .scalars = 1,
 		.types = {DB_INT8, DB_UUID},
 		.sql = "DELETE FROM outbox_events WHERE event_id = ANY($2::uuid[]) AND coalesce(claimed_by, 0) = $1",
+	},
+	[SQL_FIND_TOPICS] = {
+		.name = "find_topics", .n_params = 2, .scalars = 1,
+		.types = {DB_INT8, DB_UUID},
+		.sql = "SELECT json_build_object('found', t.id IS NOT NULL, 'title', t.title, 'keywords', t.keywords)::text,"
+		       " $1::int8 FROM unnest($2::uuid[]) WITH ORDINALITY AS d(id, n) "
+		       "LEFT JOIN topics_snippets t ON t.id = d.id AND t.type = 'topic' ORDER BY d.n",
 	},
 	[SQL_FIND_DUPLICATES] = {
 		.name = "find_duplicates", .n_params = 4, .scalars = 1,

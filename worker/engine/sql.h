@@ -17,10 +17,13 @@ enum sql_id {
 	SQL_TAKE,
 	SQL_LAND,
 	SQL_SAVE_PODCAST,
+	SQL_SAVE_SNIPPET,
 	SQL_TELL,
 	SQL_FINISH,
 	SQL_BURY,
 	SQL_STRIKE,
+	/* what workflows ask of our own tables */
+	SQL_FIND_TOPICS,
 	/* jobs that were there already */
 	SQL_FIND_DUPLICATES,
 	SQL_TELL_AGAIN,

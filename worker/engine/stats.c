@@ -18,8 +18,8 @@ static const char *const types[WORKFLOW_COUNT + 1] = {
 };
 static const char *const statuses[] = {"in_progress", "completed", "completed_with_errors",
 				       "failed", "cancelled"};
-static const char *const outcomes[] = {"result",   "unreachable", "http",
-				       "not_json", "reported",	  "malformed"};
+static const char *const outcomes[] = {"result",   "unreachable", "http",	 "not_json",
+				       "reported", "malformed",	  "task_failed", "timed_out"};
 static const char *const agent_names[] = {"wcha", "pswa", "vfa", "sca", "iga", "tda"};
 static const char *const reasons[] = {
 	"invalid_json",

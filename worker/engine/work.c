@@ -70,7 +70,8 @@ static void hear(struct house *house, struct call *call, struct rng *rng)
 
 	call->out = false;
 	errand = call_answer(call, &house->policy, rng, clock_mono_us(), clock_wall_us());
-	metric_add(&m_call_retries, call->agent->index, 0, call->retries - retries);
+	if (call->retries > retries)
+		metric_add(&m_call_retries, call->agent->index, 0, call->retries - retries);
 	if ((call->news & CALL_TAKEN) && call->state == CALL_ACCEPTED)
 		resolve(house, call);
 	if (call->state == CALL_LANDED)

@@ -12,9 +12,7 @@
 #include "workflows/podcast_parts.h"
 #include "workflows/workflows.h"
 
-enum {
-	TOPIC_MAX = 2000
-};
+enum { TOPIC_MAX = 2000 };
 
 /* ---- the job's arguments ---- */
 
@@ -29,7 +27,8 @@ static bool check_scenarios(struct json_object *scenarios, struct err *e)
 			return err_set(e, ERR_REJECT,
 				       "field 'test_scenarios.%.*s' must be a string of 1 to %d "
 				       "printable ASCII characters",
-				       (int)utf8_cut(agent, strlen(agent), 32), agent, SCENARIO_MAX);
+				       (int)utf8_cut(agent, strlen(agent), 32), agent,
+				       SCENARIO_MAX);
 	}
 	return true;
 }
@@ -86,11 +85,13 @@ static const char *vfa_status(enum reply_kind kind)
 	case REPLY_NOT_JSON:
 		return "failed_vfa_json_decode";
 	case REPLY_REPORTED:
+	case REPLY_TASK_FAILED:
 		return "failed_vfa_reported_error";
 	case REPLY_MALFORMED:
 		return "failed_vfa_unknown_status";
 	case REPLY_RESULT:
 	case REPLY_UNREACHABLE:
+	case REPLY_TIMED_OUT:
 	case REPLY_HTTP:
 	case REPLY_KINDS:
 		break;
@@ -172,7 +173,7 @@ static void give_up(struct run *run, const char *code, const char *text)
 
 const struct workflow podcast_generation = {
 	.type = "podcast_generation",
-	.index = 0,
+	.index = WORKFLOW_PODCAST,
 	.check = check,
 	.step = step,
 	.give_up = give_up,

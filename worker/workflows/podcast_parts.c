@@ -9,9 +9,7 @@
 #include "cpoa/json.h"
 #include "cpoa/strbuf.h"
 
-enum {
-	PREVIEW_MAX = 250
-};
+enum { PREVIEW_MAX = 250 };
 
 void podcast_save_stage(struct run *run, const char *stage)
 {

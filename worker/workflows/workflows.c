@@ -9,7 +9,9 @@ const char *const workflow_types[WORKFLOW_COUNT] = {
 };
 
 const struct workflow *const workflows[WORKFLOW_COUNT] = {
-	&podcast_generation,
+	[WORKFLOW_PODCAST] = &podcast_generation,	[WORKFLOW_SNIPPET] = &snippet_generation,
+	[WORKFLOW_SEARCH] = &search_results_generation, [WORKFLOW_EXPLORATION] = &topic_exploration,
+	[WORKFLOW_LANDING] = &landing_page_snippets,	[WORKFLOW_CATEGORIES] = &popular_categories,
 };
 
 const struct workflow *workflow_by_type(const char *type)

@@ -10,16 +10,24 @@
 
 #include "core/workflow.h"
 
-/* Every type that interface.md §3 names has a queue. */
-enum {
-	WORKFLOW_COUNT = 6
+/* Places in the tables, metric labels and settings. */
+enum workflow_index {
+	WORKFLOW_PODCAST,
+	WORKFLOW_SNIPPET,
+	WORKFLOW_SEARCH,
+	WORKFLOW_EXPLORATION,
+	WORKFLOW_LANDING,
+	WORKFLOW_CATEGORIES,
+	WORKFLOW_COUNT
 };
+
+/* Every type that interface.md §3 names has a queue. */
 extern const char *const workflow_types[WORKFLOW_COUNT];
 
-extern const struct workflow podcast_generation;
+extern const struct workflow podcast_generation, snippet_generation, search_results_generation,
+	topic_exploration, landing_page_snippets, popular_categories;
 
-/* By index, in the order of workflow_types; NULL: no worker of this version runs it, its jobs wait
- * in their queue. */
+/* By index. */
 extern const struct workflow *const workflows[WORKFLOW_COUNT];
 
 /* By type; NULL when there is none. */

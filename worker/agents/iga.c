@@ -1,0 +1,41 @@
+/* IGA: a cover for a snippet (agents.md §2.5). */
+#include "cpoa/json.h"
+
+#include "agents/agents.h"
+
+static void accept(const struct call *call, struct json_object *result, struct reply *reply)
+{
+	const char *code = json_str(result, "error_code"), *message = json_str(result, "message");
+
+	(void)call;
+	if (code)
+		reply_failure(reply, REPLY_REPORTED, result, "IGA reported %s: %s", code,
+			      message ? message : "it gave no message");
+	else
+		reply_result(reply, json_object_get(result));
+}
+
+const struct agent iga = {.name = "IGA", .label = "iga", .index = AGENT_IGA, .accept = accept};
+
+const struct reply *iga_draw(struct run *run, const char *name, int order, const char *prompt)
+{
+	struct call *call;
+
+	if (!run_ask(run, &iga, name, &call)) {
+		struct json_object *request = json_object_new_object(),
+				   *input = json_object_new_object();
+
+		json_set_str(request, "prompt", prompt);
+		json_set_str(input, "prompt", prompt);
+		json_set_str(input, "idempotency_key_for_iga", call->key);
+		call_label(call, iga.name, order);
+		call_send(call, request, input);
+	}
+	if (call_wants_summary(call) && call_reply(call)->kind == REPLY_RESULT) {
+		struct json_object *summary = json_object_new_object();
+
+		json_set_str(summary, "image_url", reply_string(call_reply(call), "image_url"));
+		call_summary(call, summary);
+	}
+	return call_reply(call);
+}

@@ -1,0 +1,44 @@
+/* popular_categories: a list that never changes (agents.md §1.6). A workflow like the others, so
+ * that a gateway has one way. */
+#include "cpoa/json.h"
+
+#include "core/run.h"
+#include "workflows/workflows.h"
+
+static bool check(struct json_object *args, struct err *e)
+{
+	(void)args;
+	(void)e;
+	return true;
+}
+
+static enum progress step(struct run *run)
+{
+	static const char *const names[] = {
+		"Business", "Technology", "Lifestyle", "Entertainment",
+		"Health",   "Science",	  "Education", "Arts",
+	};
+	struct json_object *list = json_object_new_array();
+	struct ending ending = {.status = STATUS_COMPLETED, .result = json_object_new_object()};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		json_object_array_add(list, json_object_new_string(names[i]));
+	json_set(ending.result, "categories", list);
+	return run_end(run, &ending);
+}
+
+static void give_up(struct run *run, const char *code, const char *text)
+{
+	struct ending ending = {.status = STATUS_FAILED, .code = code, .error = text};
+
+	run_end(run, &ending);
+}
+
+const struct workflow popular_categories = {
+	.type = "popular_categories",
+	.index = WORKFLOW_CATEGORIES,
+	.check = check,
+	.step = step,
+	.give_up = give_up,
+	.started_message = "Categories asked for.",
+};

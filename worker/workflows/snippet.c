@@ -1,0 +1,220 @@
+/* snippet: SCA, IGA, and the row in topics_snippets. */
+#include "workflows/snippet.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "cpoa/clock.h"
+#include "cpoa/json.h"
+
+#include "agents/agents.h"
+#include "workflows/workflows.h"
+
+enum { TITLE_MAX = 1000, TOPIC_ID_MAX = 255 };
+
+/* ---- the row ---- */
+
+/* The column is a UUID and SCA's ids are none: named in this space, the same id is the same row for
+ * ever. */
+static struct uuid row_id(const char *snippet_id)
+{
+	static const struct uuid space = {{0x0b, 0x6e, 0x3d, 0x54, 0xf2, 0x19, 0x4c, 0x0d, 0x8a,
+					   0x71, 0x55, 0xc9, 0x1e, 0x42, 0xb7, 0x90}};
+	struct uuid id;
+
+	return uuid_from_text(&id, snippet_id) ? id
+					       : uuid_named(&space, snippet_id, strlen(snippet_id));
+}
+
+static void set_time(struct json_object *row, const char *key, int64_t wall_us)
+{
+	char text[CLOCK_TEXT_SIZE];
+
+	clock_text(text, wall_us);
+	json_set_str(row, key, text);
+}
+
+/* What TDA gave, and beside it the id that SCA chose. */
+static struct json_object *details_of(struct json_object *info, const char *snippet_id)
+{
+	struct json_object *given = json_obj(info, "original_topic_details_from_tda"),
+			   *o = json_object_new_object();
+
+	if (given) {
+		json_object_object_foreach(given, key, value) json_set_ref(o, key, value);
+	}
+	json_set_str(o, "snippet_id", snippet_id);
+	return o;
+}
+
+static void save(struct run *run, struct json_object *info, struct json_object *data)
+{
+	struct json_object *row = json_object_new_object(), *keywords = json_arr(data, "keywords");
+	const char *title = json_str(data, "title"),
+		   *generated = json_str(data, "generation_timestamp");
+	const char *snippet_id = json_str(data, "snippet_id");
+	struct uuid id = row_id(snippet_id);
+	char text[UUID_TEXT_SIZE];
+	int64_t at_us = run->now_us;
+
+	if (generated && !clock_parse(generated, &at_us))
+		at_us = run->now_us;
+	if (!keywords)
+		keywords = json_arr(info, "keywords");
+	uuid_to_text(&id, text);
+	json_set_str(row, "id", text);
+	json_set_str(row, "title", title ? title : json_str(info, "title_suggestion"));
+	json_set_str(row, "summary", json_str(data, "summary"));
+	json_set(row, "keywords", keywords ? json_object_get(keywords) : json_object_new_array());
+	json_set_str(row, "source_url", json_str(data, "source_url"));
+	json_set_str(row, "source_name", json_str(data, "source_name"));
+	json_set(row, "original_topic_details", details_of(info, snippet_id));
+	json_set_str(row, "llm_model", json_str(data, "llm_model_used"));
+	json_set_str(row, "cover_art_prompt", json_str(data, "cover_art_prompt"));
+	json_set_str(row, "image_url", json_str(data, "image_url"));
+	set_time(row, "generated", at_us);
+	set_time(row, "accessed", run->now_us);
+	run_save(run, SAVE_SNIPPET, row);
+}
+
+/* ---- a snippet ---- */
+
+/* SCA's object with the cover in it. A new reference. */
+static struct json_object *with_image(struct json_object *sca_data, const char *id,
+				      const char *image_url)
+{
+	struct json_object *data = json_object_new_object();
+
+	json_object_object_foreach(sca_data, key, value) json_set_ref(data, key, value);
+	if (!json_str(data, "snippet_id")) {
+		const char *other = json_str(data, "id");
+		char made[CALL_NAME_SIZE];
+
+		call_name(made, "snippet", id);
+		json_set_str(data, "snippet_id", other ? other : made);
+	}
+	json_set_str(data, "image_url", image_url);
+	return data;
+}
+
+static bool wants_cover(struct run *run, const char *prompt)
+{
+	return prompt && *prompt && *run->policy->agent[AGENT_IGA].url;
+}
+
+enum progress snippet_generate(struct run *run, struct json_object *info, const char *id, int order,
+			       struct snippet *out)
+{
+	char sca_name[CALL_NAME_SIZE], iga_name[CALL_NAME_SIZE];
+	const struct reply *text, *cover = NULL;
+	const char *prompt, *snippet_id;
+
+	*out = (struct snippet){0};
+	call_name(sca_name, "sca", id);
+	text = sca_craft(run, sca_name, order, info);
+	if (!text)
+		return RUN_WAITING;
+	if (text->error) {
+		out->code = sca_error_code(text);
+		out->details = text->error;
+		return RUN_ENDED;
+	}
+	prompt = reply_string(text, "cover_art_prompt");
+	snippet_id = reply_string(text, "snippet_id");
+	call_name(iga_name, "iga", snippet_id ? snippet_id : id);
+	if (wants_cover(run, prompt)) {
+		cover = iga_draw(run, iga_name, order, prompt);
+		if (!cover)
+			return RUN_WAITING;
+	}
+	/* A snippet without a cover is a snippet: every failure of IGA is tolerated. */
+	out->data = with_image(reply_body(text), id,
+			       cover && !cover->error ? reply_string(cover, "image_url") : NULL);
+	if (run_landed_now(run, cover ? iga_name : sca_name))
+		save(run, info, out->data);
+	return RUN_ENDED;
+}
+
+/* ---- the workflow ---- */
+
+static bool check(struct json_object *args, struct err *e)
+{
+	struct json_object *info = json_any(args, "topic_info");
+
+	if (!info)
+		return err_set(e, ERR_REJECT,
+			       "field 'topic_info' is missing; give it as an object");
+	if (!arg_kind(args, "topic_info", json_type_object, e))
+		return false;
+	if (!arg_text(info, "title_suggestion", true, TITLE_MAX, e) ||
+	    !arg_text(info, "topic_id", false, TOPIC_ID_MAX, e))
+		return err_wrap(e, "topic_info");
+	return true;
+}
+
+/* A topic without an id gets one that is the same whenever this workflow runs. */
+static struct json_object *with_id(struct run *run, struct json_object *info)
+{
+	struct json_object *o = json_object_new_object();
+	const char *id = json_str(info, "topic_id");
+	char workflow[UUID_TEXT_SIZE], made[64];
+
+	json_object_object_foreach(info, key, value) json_set_ref(o, key, value);
+	if (!id || !*id) {
+		uuid_to_text(&run->job.workflow_id, workflow);
+		snprintf(made, sizeof(made), "topic_adhoc_%.6s", workflow);
+		json_set_str(o, "topic_id", made);
+	}
+	return o;
+}
+
+static struct json_object *failure(const char *code, const char *details)
+{
+	struct json_object *o = json_object_new_object();
+
+	json_set_str(o, "error", code);
+	json_set_str(o, "details", details);
+	return o;
+}
+
+static enum progress end(struct run *run, struct snippet *s)
+{
+	struct ending ending = {.status = STATUS_COMPLETED, .result = s->data};
+
+	if (!s->data) {
+		ending.status = STATUS_FAILED;
+		ending.code = s->code;
+		ending.error = s->details;
+		ending.result = failure(s->code, s->details);
+		ending.error_details = json_object_new_object();
+		json_set_str(ending.error_details, "code", s->code);
+		json_set_str(ending.error_details, "message", s->details);
+	}
+	return run_end(run, &ending);
+}
+
+static enum progress step(struct run *run)
+{
+	struct json_object *info = with_id(run, run_obj(run, "topic_info"));
+	struct snippet s;
+	enum progress progress = snippet_generate(run, info, json_str(info, "topic_id"), 1, &s);
+
+	if (progress == RUN_ENDED)
+		progress = end(run, &s);
+	json_put(&info);
+	return progress;
+}
+
+static void give_up(struct run *run, const char *code, const char *text)
+{
+	end(run, &(struct snippet){.code = code, .details = text});
+}
+
+const struct workflow snippet_generation = {
+	.type = "snippet_generation",
+	.index = WORKFLOW_SNIPPET,
+	.check = check,
+	.step = step,
+	.give_up = give_up,
+	.started_message = "Snippet generation started.",
+};
