@@ -176,6 +176,8 @@ void http_request_release(struct http_request *r)
 {
 	assert(!r->handle);
 	strbuf_release(&r->answer);
+	free(r->location);
+	r->location = NULL;
 }
 
 size_t http_in_flight(const struct http *h)

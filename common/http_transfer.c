@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 #include "cpoa/clock.h"
 #include "http_private.h"
@@ -37,6 +38,32 @@ static size_t on_header(char *data, size_t size, size_t n, void *ctx)
 	t->header_bytes += size * n;
 	t->too_large = t->header_bytes > HEADER_BYTES_MAX;
 	return t->too_large ? 0 : size * n;
+}
+
+/* ---- addresses ---- */
+
+static curl_socket_t open_judged(void *ctx, curlsocktype purpose, struct curl_sockaddr *to)
+{
+	struct transfer *t = ctx;
+	struct http_request *r = t->request;
+
+	(void)purpose;
+	/* Name resolution is over, and this is what connect(2) gets: no later answer of a name
+	 * server can change it. */
+	if (!r || !r->address_ok(&to->addr, r->address_ctx)) {
+		if (r)
+			r->address_refused = true;
+		return CURL_SOCKET_BAD;
+	}
+	return socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
+}
+
+static void set_guard(struct transfer *t)
+{
+	curl_opensocket_callback judge = t->request->address_ok ? open_judged : NULL;
+
+	curl_easy_setopt(t->easy, CURLOPT_OPENSOCKETFUNCTION, judge);
+	curl_easy_setopt(t->easy, CURLOPT_OPENSOCKETDATA, t);
 }
 
 /* ---- options ---- */
@@ -183,6 +210,8 @@ bool http_transfer_prepare(struct transfer *t)
 	r->retry_after_ms = -1;
 	r->took_us = 0;
 	r->content_type[0] = r->error[0] = '\0';
+	r->location = NULL;
+	r->address_refused = false;
 	strbuf_init(&r->answer, r->body_max);
 	if (strnlen(r->url, HTTP_URL_MAX) == HTTP_URL_MAX)
 		return refuse(r, "the URL is too long");
@@ -191,6 +220,8 @@ bool http_transfer_prepare(struct transfer *t)
 	if (!set_headers(t))
 		return false;
 	set_method(t);
+	set_guard(t);
+	set_text(t->easy, CURLOPT_ACCEPT_ENCODING, r->compressed ? "" : NULL); /* "": all */
 	set_text(t->easy, CURLOPT_URL, r->url);
 	set(t->easy, CURLOPT_TIMEOUT_MS, timeout);
 	set(t->easy, CURLOPT_CONNECTTIMEOUT_MS,
@@ -244,6 +275,32 @@ static int64_t retry_after_ms(CURL *easy)
 	return (s < RETRY_AFTER_S_MAX ? s : RETRY_AFTER_S_MAX) * 1000;
 }
 
+static char *location_of(CURL *easy, long status)
+{
+	struct curl_header *header;
+
+	if (status < 300 || status > 399 ||
+	    curl_easy_header(easy, "Location", 0, CURLH_HEADER, -1, &header) != CURLHE_OK ||
+	    strnlen(header->value, HTTP_URL_MAX) == HTTP_URL_MAX)
+		return NULL;
+	return xstrdup(header->value);
+}
+
+static void explain(struct transfer *t, CURLcode code)
+{
+	struct http_request *r = t->request;
+
+	if (r->outcome == HTTP_TOO_LARGE)
+		snprintf(r->error, sizeof(r->error),
+			 "the answer passes %zu bytes, or its headers %d", r->body_max,
+			 HEADER_BYTES_MAX);
+	else if (r->outcome == HTTP_UNREACHABLE && r->address_refused)
+		snprintf(r->error, sizeof(r->error), "address refused");
+	else
+		snprintf(r->error, sizeof(r->error), "%s",
+			 t->error[0] ? t->error : curl_easy_strerror(code));
+}
+
 void http_transfer_finish(struct transfer *t, CURLcode code)
 {
 	struct http_request *r = t->request;
@@ -252,19 +309,14 @@ void http_transfer_finish(struct transfer *t, CURLcode code)
 
 	r->took_us = clock_mono_us() - t->begun_us;
 	r->outcome = outcome_of(t, code);
-	if (r->outcome == HTTP_ANSWERED) {
-		curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
-		curl_easy_getinfo(t->easy, CURLINFO_CONTENT_TYPE, &type);
-		r->status = (int)status;
-		r->retry_after_ms = retry_after_ms(t->easy);
-		snprintf(r->content_type, sizeof(r->content_type), "%s", type ? type : "");
+	if (r->outcome != HTTP_ANSWERED) {
+		explain(t, code);
 		return;
 	}
-	if (r->outcome == HTTP_TOO_LARGE)
-		snprintf(r->error, sizeof(r->error),
-			 "the answer passes %zu bytes, or its headers %d", r->body_max,
-			 HEADER_BYTES_MAX);
-	else
-		snprintf(r->error, sizeof(r->error), "%s",
-			 t->error[0] ? t->error : curl_easy_strerror(code));
+	curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+	curl_easy_getinfo(t->easy, CURLINFO_CONTENT_TYPE, &type);
+	r->status = (int)status;
+	r->retry_after_ms = retry_after_ms(t->easy);
+	r->location = location_of(t->easy, status);
+	snprintf(r->content_type, sizeof(r->content_type), "%s", type ? type : "");
 }

@@ -3,6 +3,7 @@
  */
 #include <curl/curl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -53,6 +54,34 @@ bool http_resolve(const char *base, const char *reference, char out[HTTP_URL_MAX
 	if (strlen(text) >= HTTP_URL_MAX)
 		return err_set(e, ERR_REJECT, "a URL of more than %d bytes", HTTP_URL_MAX - 1);
 	snprintf(out, HTTP_URL_MAX, "%s", text);
+	return true;
+}
+
+bool http_url_read(struct http_url *out, const char *text, struct err *e)
+{
+	AUTO(cleanup_url) CURLU *url = curl_url();
+	AUTO(free_part) char *host = NULL;
+	AUTO(free_part) char *port = NULL;
+	AUTO(free_part) char *user = NULL;
+	AUTO(free_part) char *password = NULL;
+
+	if (!url)
+		BUG("out of memory");
+	if (strnlen(text, HTTP_URL_MAX) == HTTP_URL_MAX)
+		return err_set(e, ERR_REJECT, "a URL of more than %d bytes", HTTP_URL_MAX - 1);
+	if (curl_url_set(url, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK ||
+	    !is_http(url))
+		return err_set(e, ERR_REJECT, "not an http or https URL: %s", text);
+	if (curl_url_get(url, CURLUPART_HOST, &host, 0) != CURLUE_OK || !*host ||
+	    strlen(host) >= sizeof(out->host) ||
+	    curl_url_get(url, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) != CURLUE_OK)
+		return err_set(e, ERR_REJECT, "a URL without a host: %s", text);
+	curl_url_get(url, CURLUPART_USER, &user, 0);
+	curl_url_get(url, CURLUPART_PASSWORD, &password, 0);
+	for (size_t i = 0; i <= strlen(host); i++)
+		out->host[i] = (char)(host[i] >= 'A' && host[i] <= 'Z' ? host[i] + 32 : host[i]);
+	out->port = (unsigned)strtoul(port, NULL, 10);
+	out->user_info = user || password;
 	return true;
 }
 

@@ -340,19 +340,3 @@ void mq_incoming_release(struct mq_incoming *in)
 	in->message = NULL;
 	in->kind = MQ_NOTHING;
 }
-
-/* ---- messages ---- */
-
-void mq_message_free(struct mq_message *m)
-{
-	free(m);
-}
-
-const char *mq_header(const struct mq_message *m, const char *name)
-{
-	for (size_t i = 0; i < m->n_headers; i++) {
-		if (strcasecmp(m->headers[i].name, name) == 0)
-			return m->headers[i].value;
-	}
-	return NULL;
-}

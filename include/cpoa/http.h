@@ -29,6 +29,7 @@ enum {
 };
 
 struct http;
+struct sockaddr;
 
 struct http_options {
 	const char *user_agent;
@@ -40,7 +41,8 @@ struct http_options {
  * was not seen. */
 enum http_outcome {
 	HTTP_ANSWERED,	  /* a status line and a whole body */
-	HTTP_UNREACHABLE, /* no connection: refused, no route, no name, TLS, none within 10 s */
+	HTTP_UNREACHABLE, /* no connection: refused, no route, no name, TLS, none within 10 s, or
+			     no address that address_ok let pass */
 	HTTP_TIMEOUT,
 	HTTP_BROKEN,	  /* the connection broke before the answer was whole */
 	HTTP_TOO_LARGE,	  /* the body passed its ceiling, or the headers 64 KiB */
@@ -59,6 +61,14 @@ struct http_request {
 	size_t body_max; /* bytes of the answer */
 	void (*done)(struct http_request *r);
 	void *owner;
+	/*
+	 * Judges each address before a socket for it is made, after the name was resolved; NULL: all
+	 * are fine. A kept connection is not judged again: a struct http whose requests are guarded
+	 * must open none to the same host and port without a guard.
+	 */
+	bool (*address_ok)(const struct sockaddr *address, void *ctx);
+	void *address_ctx;
+	bool compressed; /* asks for a compressed answer; body_max counts what it unpacks to */
 
 	/* ---- the answer, valid from `done` on; http_request_release() frees it ---- */
 	enum http_outcome outcome;
@@ -67,7 +77,9 @@ struct http_request {
 				   none, or "0" */
 	struct strbuf answer;
 	char content_type[128];
-	char error[256]; /* what went wrong, when not HTTP_ANSWERED */
+	char *location;	      /* of a 3xx, shorter than HTTP_URL_MAX; else NULL */
+	bool address_refused; /* by address_ok, at least one */
+	char error[256];      /* what went wrong, when not HTTP_ANSWERED */
 	int64_t took_us;
 
 	/* ---- http.c's ---- */
@@ -116,6 +128,15 @@ enum {
  */
 MUST_CHECK bool http_resolve(const char *base, const char *reference, char out[HTTP_URL_MAX],
 			     struct err *e);
+
+struct http_url {
+	char host[256]; /* lower case; an IPv6 address in its brackets, an IPv4 one in four decimals */
+	unsigned port;	/* the scheme's when none is given */
+	bool user_info;
+};
+
+/* What an absolute http or https URL names; false: it is none. */
+MUST_CHECK bool http_url_read(struct http_url *out, const char *text, struct err *e);
 
 /* Whether both have the same scheme, host and port. */
 bool http_same_origin(const char *a, const char *b);

@@ -81,7 +81,9 @@ static void expect_batch(struct db *db, struct db_batch *b)
 #define TABLE "CREATE TEMP TABLE t (id int8 PRIMARY KEY, v text)"
 
 static const struct db_statement insert = {
-	.name = "insert", .n_params = 2, .types = {DB_INT8, DB_TEXT},
+	.name = "insert",
+	.n_params = 2,
+	.types = {DB_INT8, DB_TEXT},
 	.sql = "INSERT INTO t SELECT * FROM unnest($1::int8[], $2::text[])",
 };
 static const struct db_statement count_all = {.name = "count", .sql = "SELECT count(*) FROM t"};
@@ -107,11 +109,14 @@ Test(db, open_sets_what_it_promises)
 	cr_assert_geq(db_server_version(db), 140000);
 	cr_assert_geq(db_fd(db), 0);
 	cr_assert_eq(ask_int(db, "SELECT extract(epoch FROM "
-				 "current_setting('idle_session_timeout')::interval)"), 10);
+				 "current_setting('idle_session_timeout')::interval)"),
+		     10);
 	cr_assert_eq(ask_int(db, "SELECT extract(epoch FROM current_setting("
-				 "'idle_in_transaction_session_timeout')::interval)"), 10);
+				 "'idle_in_transaction_session_timeout')::interval)"),
+		     10);
 	cr_assert_eq(ask_int(db, "SELECT (current_setting('client_encoding') = 'UTF8' AND "
-				 "current_setting('application_name') = 'test_db')::int"), 1);
+				 "current_setting('application_name') = 'test_db')::int"),
+		     1);
 	db_close(db);
 }
 
@@ -172,7 +177,8 @@ Test(db, open_by_url)
 	char url[256];
 	struct db *db;
 
-	snprintf(url, sizeof(url), "postgresql://%s@%s:%d/%s", o.user, o.host, (int)o.port, o.dbname);
+	snprintf(url, sizeof(url), "postgresql://%s@%s:%d/%s", o.user, o.host, (int)o.port,
+		 o.dbname);
 	db = db_open(&(struct db_options){.url = url, .password = o.password}, &e);
 	cr_assert(db, "%s", e.text);
 	db_close(db);
@@ -286,7 +292,8 @@ Test(db, a_refused_step_undoes_the_others)
 
 Test(db, a_commit_that_fails_belongs_to_no_step)
 {
-	static const struct db_statement later = {.name = "later", .sql = "INSERT INTO d VALUES (1), (1)"};
+	static const struct db_statement later = {.name = "later",
+						  .sql = "INSERT INTO d VALUES (1), (1)"};
 	struct db *db = open_db();
 	struct err e = {0};
 	struct db_batch b;
@@ -328,9 +335,13 @@ Test(db, a_parameter_beyond_its_ceiling_is_not_sent)
 
 /* Every type goes out and comes back, as a value, as a null, and within an array. */
 static const struct db_statement echo = {
-	.name = "echo", .n_params = 9, .scalars = 0x1ff,
-	.types = {DB_TEXT, DB_UUID, DB_INT4, DB_INT8, DB_BOOL, DB_TIME, DB_JSON, DB_JSONB, DB_BYTEA},
-	.sql = "SELECT $1::text, $2::uuid, $3::int4, $4::int8, $5::bool, $6::timestamptz, $7::json, "
+	.name = "echo",
+	.n_params = 9,
+	.scalars = 0x1ff,
+	.types = {DB_TEXT, DB_UUID, DB_INT4, DB_INT8, DB_BOOL, DB_TIME, DB_JSON, DB_JSONB,
+		  DB_BYTEA},
+	.sql = "SELECT $1::text, $2::uuid, $3::int4, $4::int8, $5::bool, $6::timestamptz, "
+	       "$7::json, "
 	       "$8::jsonb, $9::bytea",
 };
 
@@ -442,7 +453,9 @@ Test(db, ten_thousand_rows_are_one_statement)
 Test(db, large_texts_both_ways)
 {
 	static const struct db_statement mirror = {
-		.name = "mirror", .n_params = 1, .types = {DB_TEXT},
+		.name = "mirror",
+		.n_params = 1,
+		.types = {DB_TEXT},
 		.sql = "SELECT unnest($1::text[])",
 	};
 	enum { LEN = 1 << 20, ROWS = 4, STEPS = 20 };
@@ -481,7 +494,8 @@ static void terminate(struct db *db, struct db *by)
 	struct db_result *r;
 
 	snprintf(pid, sizeof(pid), "%lld", (long long)ask_int(db, "SELECT pg_backend_pid()"));
-	r = db_query(by, "SELECT pg_terminate_backend($1::int, 5000)", 1, (const char *[]){pid}, &e);
+	r = db_query(by, "SELECT pg_terminate_backend($1::int, 5000)", 1, (const char *[]){pid},
+		     &e);
 	cr_assert(r, "%s", e.text);
 	db_result_free(r);
 }

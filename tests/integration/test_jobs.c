@@ -34,9 +34,15 @@ static void expect_refused(struct world *w, const char *name, const char *reason
 	    text);
 }
 
+static bool idle(void *w)
+{
+	return metric(w, 0, "cpoa_inflight{type=\"podcast_generation\"}") < 1;
+}
+
 static void expect_settled(struct world *w)
 {
 	cr_assert(await_rows(w, "0", "SELECT count(*) FROM outbox_events", SOON_MS));
+	cr_assert(await(idle, w, SOON_MS), "the worker still holds something");
 	cr_assert_eq(world_queue(w, "cpoa.jobs.podcast_generation"), 0);
 	cr_assert_eq(world_queue(w, "cpoa.dead"), 0);
 	same(world_rows(w, "SELECT count(*) FROM workflow_instances"

@@ -31,7 +31,9 @@ static const char *amqp_url(void)
 
 static struct mq *open_mq(size_t body_max)
 {
-	struct mq_options o = {.url = amqp_url(), .name = "test_mq", .body_max = body_max,
+	struct mq_options o = {.url = amqp_url(),
+			       .name = "test_mq",
+			       .body_max = body_max,
 			       .connect_timeout_ms = 5000};
 	struct mq *mq = mq_open(&o, &e);
 
@@ -82,8 +84,11 @@ static void expect_nothing(struct mq *mq, int ms)
 
 static uint64_t publish(struct mq *mq, const char *queue, const char *body)
 {
-	struct mq_publish p = {.exchange = "", .routing_key = queue, .body = body,
-			       .len = strlen(body), .persistent = true};
+	struct mq_publish p = {.exchange = "",
+			       .routing_key = queue,
+			       .body = body,
+			       .len = strlen(body),
+			       .persistent = true};
 	uint64_t seq;
 
 	OK(mq_publish(mq, &p, &seq, &e));
@@ -114,8 +119,8 @@ Test(mq, open_says_whose_fault_it_is)
 	expect_open_error("amqp://guest:secret@no-such-host.invalid/", ERR_LOST);
 	snprintf(url, sizeof(url), "amqp://guest:secret@%s:%d/", to.host, to.port);
 	expect_open_error(url, ERR_USAGE);
-	snprintf(url, sizeof(url), "amqp://%s:%s@%s:%d/no-such-vhost", to.user, to.password, to.host,
-		 to.port);
+	snprintf(url, sizeof(url), "amqp://%s:%s@%s:%d/no-such-vhost", to.user, to.password,
+		 to.host, to.port);
 	expect_open_error(url, ERR_USAGE);
 	snprintf(url, sizeof(url), "amqps://guest:secret@%s:%d/", to.host, to.port);
 	expect_open_error(url, ERR_LOST); /* there is no TLS at this port */
@@ -137,13 +142,21 @@ Test(mq, publish_confirm_deliver_ack)
 {
 	struct mq *mq = open_mq(BODY_MAX);
 	char queue[MQ_SHORT_MAX + 1];
-	struct mq_header headers[] = {{"X-Idempotency-Key", "key"},
-				      {"empty", ""}};
+	struct mq_header headers[] = {{"X-Idempotency-Key", "key"}, {"empty", ""}};
 	struct mq_publish p = {
-		.exchange = "", .content_type = "application/json", .message_id = "id-1",
-		.correlation_id = "c-1", .reply_to = "r", .type = "t", .persistent = true,
-		.mandatory = true, .timestamp = 1750000000, .headers = headers, .n_headers = 2,
-		.body = "{}", .len = 2,
+		.exchange = "",
+		.content_type = "application/json",
+		.message_id = "id-1",
+		.correlation_id = "c-1",
+		.reply_to = "r",
+		.type = "t",
+		.persistent = true,
+		.mandatory = true,
+		.timestamp = 1750000000,
+		.headers = headers,
+		.n_headers = 2,
+		.body = "{}",
+		.len = 2,
 	};
 	struct mq_message *m;
 	uint64_t seq;
@@ -186,8 +199,12 @@ Test(mq, publish_confirm_deliver_ack)
 Test(mq, an_unroutable_message_comes_back_before_its_confirm)
 {
 	struct mq *mq = open_mq(BODY_MAX);
-	struct mq_publish p = {.exchange = "", .routing_key = "there.is.no.such.queue",
-			       .message_id = "lost", .mandatory = true, .body = "x", .len = 1};
+	struct mq_publish p = {.exchange = "",
+			       .routing_key = "there.is.no.such.queue",
+			       .message_id = "lost",
+			       .mandatory = true,
+			       .body = "x",
+			       .len = 1};
 	struct mq_event event;
 	uint64_t seq;
 
@@ -206,7 +223,8 @@ Test(mq, an_unroutable_message_comes_back_before_its_confirm)
 Test(mq, a_missing_exchange_costs_the_channel)
 {
 	struct mq *mq = open_mq(BODY_MAX);
-	struct mq_publish p = {.exchange = "there.is.none", .routing_key = "x", .body = "", .len = 0};
+	struct mq_publish p = {
+		.exchange = "there.is.none", .routing_key = "x", .body = "", .len = 0};
 	struct mq_event event;
 
 	OK(mq_publish(mq, &p, NULL, &e));
@@ -223,7 +241,8 @@ Test(mq, what_does_not_fit_a_frame_is_not_sent)
 	struct mq *mq = open_mq(BODY_MAX);
 	char *large = malloc(70001), long_name[300];
 	struct mq_header headers[] = {{"a", large}, {"b", large}};
-	struct mq_publish p = {.exchange = "", .routing_key = "x", .headers = headers, .n_headers = 2};
+	struct mq_publish p = {
+		.exchange = "", .routing_key = "x", .headers = headers, .n_headers = 2};
 
 	memset(large, 'x', 70000);
 	large[70000] = '\0';
@@ -256,7 +275,8 @@ static amqp_connection_state_t raw_connection(void)
 	cr_assert_eq(amqp_parse_url(url, &to), AMQP_STATUS_OK);
 	cr_assert_eq(amqp_socket_open(socket, to.host, to.port), AMQP_STATUS_OK);
 	cr_assert_eq(amqp_login(c, "/", 0, 131072, 0, AMQP_SASL_METHOD_PLAIN, to.user, to.password)
-			     .reply_type, AMQP_RESPONSE_NORMAL);
+			     .reply_type,
+		     AMQP_RESPONSE_NORMAL);
 	cr_assert(amqp_channel_open(c, 1));
 	free(url);
 	return c;
@@ -268,21 +288,31 @@ static void raw_close(amqp_connection_state_t c)
 	amqp_destroy_connection(c);
 }
 
-#define ENTRY(name, k, ...) {.key = {sizeof(name) - 1, (void *)(uintptr_t)name}, \
-			     .value = {.kind = AMQP_FIELD_KIND_##k, .value = {__VA_ARGS__}}}
-#define BYTES(s) {sizeof(s) - 1, (void *)(uintptr_t)s}
+#define ENTRY(name, k, ...)                                                    \
+	{                                                                      \
+		.key = {sizeof(name) - 1, (void *)(uintptr_t)name}, .value = { \
+			.kind = AMQP_FIELD_KIND_##k,                           \
+			.value = {__VA_ARGS__}                                 \
+		}                                                              \
+	}
+#define BYTES(s)                                    \
+	{                                           \
+		sizeof(s) - 1, (void *)(uintptr_t)s \
+	}
 
 static void raw_publish(const char *queue, amqp_table_t headers, size_t body_len)
 {
 	amqp_connection_state_t c = raw_connection();
-	amqp_basic_properties_t props = {
-		._flags = AMQP_BASIC_HEADERS_FLAG | AMQP_BASIC_MESSAGE_ID_FLAG, .headers = headers,
-		.message_id = BYTES("a\0b\xff\xc3\xa9")};
+	amqp_basic_properties_t props = {._flags = AMQP_BASIC_HEADERS_FLAG |
+						   AMQP_BASIC_MESSAGE_ID_FLAG,
+					 .headers = headers,
+					 .message_id = BYTES("a\0b\xff\xc3\xa9")};
 	amqp_bytes_t body = {body_len, calloc(1, body_len + 1)};
 
 	memset(body.bytes, 'b', body_len);
 	cr_assert_eq(amqp_basic_publish(c, 1, amqp_empty_bytes, amqp_cstring_bytes(queue), 0, 0,
-					&props, body), AMQP_STATUS_OK);
+					&props, body),
+		     AMQP_STATUS_OK);
 	raw_close(c);
 	free(body.bytes);
 }
@@ -292,23 +322,30 @@ Test(mq, headers_of_every_kind_become_text)
 	static const struct {
 		const char *name, *value;
 	} want[] = {
-		{"utf8", "Zürich"}, {"nul", "a\001b"}, {"broken", "\001x\001\001"}, {"bool", "true"},
-		{"i8", "-8"}, {"u8", "200"}, {"i16", "-300"}, {"u16", "60000"}, {"i32", "-70000"},
-		{"u32", "4000000000"}, {"i64", "-5000000000"}, {"f64", "1.5"},
-		{"time", "1750000000"}, {"table", NULL}, {"array", NULL}, {"void", NULL},
+		{"utf8", "Zürich"},	{"nul", "a\001b"},	{"broken", "\001x\001\001"},
+		{"bool", "true"},	{"i8", "-8"},		{"u8", "200"},
+		{"i16", "-300"},	{"u16", "60000"},	{"i32", "-70000"},
+		{"u32", "4000000000"},	{"i64", "-5000000000"}, {"f64", "1.5"},
+		{"time", "1750000000"}, {"table", NULL},	{"array", NULL},
+		{"void", NULL},
 	};
 	static amqp_table_entry_t entries[] = {
 		ENTRY("utf8", UTF8, .bytes = BYTES("Zürich")),
 		ENTRY("nul", UTF8, .bytes = BYTES("a\0b")),
 		ENTRY("broken", UTF8, .bytes = BYTES("\xffx\xc3\xed")),
 		ENTRY("bool", BOOLEAN, .boolean = 1),
-		ENTRY("i8", I8, .i8 = -8), ENTRY("u8", U8, .u8 = 200),
-		ENTRY("i16", I16, .i16 = -300), ENTRY("u16", U16, .u16 = 60000),
-		ENTRY("i32", I32, .i32 = -70000), ENTRY("u32", U32, .u32 = 4000000000U),
-		ENTRY("i64", I64, .i64 = -5000000000), ENTRY("f64", F64, .f64 = 1.5),
+		ENTRY("i8", I8, .i8 = -8),
+		ENTRY("u8", U8, .u8 = 200),
+		ENTRY("i16", I16, .i16 = -300),
+		ENTRY("u16", U16, .u16 = 60000),
+		ENTRY("i32", I32, .i32 = -70000),
+		ENTRY("u32", U32, .u32 = 4000000000U),
+		ENTRY("i64", I64, .i64 = -5000000000),
+		ENTRY("f64", F64, .f64 = 1.5),
 		ENTRY("time", TIMESTAMP, .u64 = 1750000000),
 		ENTRY("table", TABLE, .table = {0, NULL}),
-		ENTRY("array", ARRAY, .array = {0, NULL}), ENTRY("void", VOID, .i8 = 0),
+		ENTRY("array", ARRAY, .array = {0, NULL}),
+		ENTRY("void", VOID, .i8 = 0),
 	};
 	struct mq *mq = open_mq(BODY_MAX);
 	char queue[64];
@@ -326,7 +363,8 @@ Test(mq, headers_of_every_kind_become_text)
 		const char *value = mq_header(m, want[i].name);
 
 		if (want[i].value)
-			cr_assert_str_eq(value ? value : "(none)", want[i].value, "%s", want[i].name);
+			cr_assert_str_eq(value ? value : "(none)", want[i].value, "%s",
+					 want[i].name);
 		else
 			cr_assert_null(value, "%s", want[i].name);
 	}
@@ -509,12 +547,16 @@ Test(mq, what_was_not_acked_is_delivered_again)
 
 Test(mq, exchange_bind_and_quorum_queue)
 {
-	static const struct mq_argument args[] = {
-		{.name = "x-queue-type", .text = "quorum"}, {.name = "x-max-length", .number = 5}};
+	static const struct mq_argument args[] = {{.name = "x-queue-type", .text = "quorum"},
+						  {.name = "x-max-length", .number = 5}};
 	struct mq *mq = open_mq(BODY_MAX);
 	char exchange[64], queue[64];
-	struct mq_publish p = {.exchange = exchange, .routing_key = "a.b", .mandatory = true,
-			       .persistent = true, .body = "x", .len = 1};
+	struct mq_publish p = {.exchange = exchange,
+			       .routing_key = "a.b",
+			       .mandatory = true,
+			       .persistent = true,
+			       .body = "x",
+			       .len = 1};
 
 	snprintf(exchange, sizeof(exchange), "test.mq.topic.%d", (int)getpid());
 	snprintf(queue, sizeof(queue), "test.mq.quorum.%d", (int)getpid());
@@ -557,8 +599,12 @@ Test(mq, ten_thousand_round_trips_in_flat_memory)
 	enum { N = 10000, AHEAD = 200 };
 	struct mq *mq = open_mq(BODY_MAX);
 	char queue[MQ_SHORT_MAX + 1], *body = malloc(1024);
-	struct mq_publish p = {.exchange = "", .routing_key = queue, .mandatory = true, .body = body,
-			       .len = 1024, .message_id = "0123456789"};
+	struct mq_publish p = {.exchange = "",
+			       .routing_key = queue,
+			       .mandatory = true,
+			       .body = body,
+			       .len = 1024,
+			       .message_id = "0123456789"};
 	int published = 0, confirmed = 0, delivered = 0;
 	size_t used = 0;
 

@@ -17,10 +17,7 @@
 
 #include "world_parts.h"
 
-enum {
-	TEXT_MAX = 64 << 20,
-	END_MS = 15000
-};
+enum { TEXT_MAX = 64 << 20, END_MS = 15000 };
 
 bool await(bool (*condition)(void *ctx), void *ctx, int64_t ms)
 {

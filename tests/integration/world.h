@@ -22,9 +22,7 @@
 #include "cpoa/err.h"
 #include "cpoa/mq.h"
 
-enum {
-	SOON_MS = 20000
-}; /* what should happen at once, on a busy machine under sanitizers */
+enum { SOON_MS = 20000 }; /* what should happen at once, on a busy machine under sanitizers */
 
 struct world;
 
@@ -69,6 +67,8 @@ void worker_signal(struct world *w, int worker, int signal);
 /* Its exit code, or 128 + the signal that ended it. */
 int worker_wait_exit(struct world *w, int worker, int64_t ms);
 bool worker_runs(struct world *w, int worker);
+/* Makes room for another one, when the last one has ended. */
+void worker_forget(struct world *w, int worker);
 /* GET on its port: the status (0: no answer); *body (may be NULL) is the world's. */
 int worker_get(struct world *w, int worker, const char *path, const char **body);
 bool await_ready(struct world *w, int worker, int status, int64_t ms);
@@ -161,7 +161,7 @@ const char *world_format(struct world *w, const char *fmt, ...) PRINTF_LIKE(2, 3
 
 /* METHOD on "/api/…"; {vhost} in the path is this world's. The status. */
 int world_api(struct world *w, const char *method, const char *path, const char *body);
-/* Messages in a queue, unacked ones included. */
+/* Messages that wait in a queue (delivered ones that are not acked do not count). */
 int world_queue(struct world *w, const char *queue);
 
 /* ---- looking at JSON ---- */

@@ -10,12 +10,7 @@
 
 #include "world_parts.h"
 
-enum {
-	BODY_KEPT = 8 << 20,
-	PREFETCH = 2000,
-	RECONNECT_MS = 60000,
-	TEXT_MAX = 4 << 20
-};
+enum { BODY_KEPT = 8 << 20, PREFETCH = 2000, RECONNECT_MS = 60000, TEXT_MAX = 4 << 20 };
 
 static const char queue_name[] = "test.events";
 static const char events_tag[] = "test";

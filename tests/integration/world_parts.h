@@ -7,11 +7,7 @@
 
 #include "world.h"
 
-enum {
-	WORKERS_MAX = 8,
-	PATH_SIZE = 512,
-	ENVIRONMENT_MAX = 80
-};
+enum { WORKERS_MAX = 16, PATH_SIZE = 512, ENVIRONMENT_MAX = 80 };
 
 struct child {
 	pid_t pid;

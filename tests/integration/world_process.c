@@ -278,6 +278,13 @@ bool worker_runs(struct world *w, int worker)
 	return !ended(&w->worker[worker]);
 }
 
+void worker_forget(struct world *w, int worker)
+{
+	cr_assert(worker == w->n_workers - 1 && !worker_runs(w, worker));
+	cr_assert_eq(remove(w->worker[worker].log), 0);
+	w->worker[--w->n_workers] = (struct child){0};
+}
+
 int worker_wait_exit(struct world *w, int worker, int64_t ms)
 {
 	struct child *c = &w->worker[worker];

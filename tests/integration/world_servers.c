@@ -11,11 +11,7 @@
 
 #include "world_parts.h"
 
-enum {
-	ANSWER_MAX = 256 << 20,
-	ROWS_MAX = 64 << 20,
-	LOCK_KEY = 7305
-};
+enum { ANSWER_MAX = 256 << 20, ROWS_MAX = 64 << 20, LOCK_KEY = 7305 };
 
 /* ---- HTTP ---- */
 

@@ -280,7 +280,8 @@ static inline void help_keep_call(struct help_world *w, const struct call *call)
 	if (call->news & CALL_ENDED) {
 		row->landed_us = call->landed_us;
 		row->summary = help_dup(call->summary);
-		row->reply = call->agent ? call_reply_text(call, &row->reply_len) : NULL;
+		if (call->agent || !(call->news & CALL_NEW))
+			row->reply = call_reply_text(call, &row->reply_len);
 	}
 }
 
@@ -445,7 +446,7 @@ static inline struct run *help_take_over(struct help_world *w)
 	run->lease = 6;
 	for (int i = 0; i < w->n_rows; i++) {
 		const struct help_row *row = &w->rows[i];
-		const struct agent *agent = agent_by_name(row->agent_name);
+		const struct agent *agent = agent_of_call(row->name);
 		struct call *call = run_restore_call(run, agent, row->name);
 
 		cr_assert_not_null(call);

@@ -154,13 +154,13 @@ static const struct transition polls[] = {
 	{"conflict with 409", 0, 409, -1, "{\"status\":\"SUCCESS\",\"result\":" CONFLICT "}", ERRAND_SUBMIT, INTERVAL, 0, NULL},
 	{"conflict with 200", 0, 200, 6000, "{\"status\":\"SUCCESS\",\"result\":" CONFLICT "}", ERRAND_SUBMIT, 6000, 0, NULL},
 	{"409 alone", 0, 409, -1, NULL, ERRAND_SUBMIT, INTERVAL, 0, NULL},
-	{"FAILURE with 500", 0, 500, -1, LOST, ERRAND_NONE, 0, REPLY_REPORTED, "TEST reported that its task failed: boom"},
-	{"FAILURE with 200", 0, 200, -1, LOST, ERRAND_NONE, 0, REPLY_REPORTED, "failed: boom"},
-	{"FAILURE with 404", 0, 404, -1, LOST, ERRAND_NONE, 0, REPLY_REPORTED, "failed: boom"},
-	{"FAILURE with a message", 0, 500, -1, "{\"status\":\"FAILURE\",\"result\":{\"message\":\"m\"}}", ERRAND_NONE, 0, REPLY_REPORTED, "failed: m"},
-	{"FAILURE with a string", 0, 500, -1, "{\"status\":\"FAILURE\",\"result\":\"s\"}", ERRAND_NONE, 0, REPLY_REPORTED, "failed: s"},
-	{"FAILURE without a reason", 0, 500, -1, "{\"status\":\"FAILURE\"}", ERRAND_NONE, 0, REPLY_REPORTED, "failed: it gave no reason"},
-	{"FAILURE with an empty reason", 0, 500, -1, "{\"status\":\"FAILURE\",\"result\":{\"message\":\"\"}}", ERRAND_NONE, 0, REPLY_REPORTED, "failed: it gave no reason"},
+	{"FAILURE with 500", 0, 500, -1, LOST, ERRAND_NONE, 0, REPLY_TASK_FAILED, "TEST reported that its task failed: boom"},
+	{"FAILURE with 200", 0, 200, -1, LOST, ERRAND_NONE, 0, REPLY_TASK_FAILED, "failed: boom"},
+	{"FAILURE with 404", 0, 404, -1, LOST, ERRAND_NONE, 0, REPLY_TASK_FAILED, "failed: boom"},
+	{"FAILURE with a message", 0, 500, -1, "{\"status\":\"FAILURE\",\"result\":{\"message\":\"m\"}}", ERRAND_NONE, 0, REPLY_TASK_FAILED, "failed: m"},
+	{"FAILURE with a string", 0, 500, -1, "{\"status\":\"FAILURE\",\"result\":\"s\"}", ERRAND_NONE, 0, REPLY_TASK_FAILED, "failed: s"},
+	{"FAILURE without a reason", 0, 500, -1, "{\"status\":\"FAILURE\"}", ERRAND_NONE, 0, REPLY_TASK_FAILED, "failed: it gave no reason"},
+	{"FAILURE with an empty reason", 0, 500, -1, "{\"status\":\"FAILURE\",\"result\":{\"message\":\"\"}}", ERRAND_NONE, 0, REPLY_TASK_FAILED, "failed: it gave no reason"},
 	{"PENDING", 0, 202, -1, STATE("PENDING"), ERRAND_POLL, INTERVAL, 0, NULL},
 	{"STARTED", 0, 202, -1, STATE("STARTED"), ERRAND_POLL, INTERVAL, 0, NULL},
 	{"PROGRESS", 0, 200, -1, STATE("PROGRESS"), ERRAND_POLL, INTERVAL, 0, NULL},
@@ -189,13 +189,14 @@ static const struct transition polls[] = {
 };
 /* clang-format on */
 
-static void check_landed(const struct call *call, const struct transition *t)
+static void check_landed(const struct call *call, const struct transition *t, bool polling)
 {
 	cr_assert_eq(call->state, CALL_LANDED, "%s", t->what);
 	cr_assert_eq(call->news, CALL_ENDED, "%s", t->what);
 	cr_assert_eq(call->landed_us, WALL, "%s", t->what);
 	cr_assert_eq(call->reply.kind, t->reply, "%s: kind %d", t->what, call->reply.kind);
 	cr_assert_eq(call->reply.http_status, t->status, "%s", t->what);
+	cr_assert_eq(call->reply.polled, polling, "%s", t->what);
 	cr_assert_eq(call->retries, 0, "%s", t->what);
 	cr_assert_null(call->request, "%s", t->what);
 	if (!t->error) {
@@ -238,7 +239,7 @@ static void check(const struct transition *table, size_t n, bool polling)
 		cr_assert_null(call.answer.body, "%s", t->what);
 		cr_assert_eq(call.answer.retry_after_ms, -1, "%s", t->what);
 		if (t->errand == ERRAND_NONE)
-			check_landed(&call, t);
+			check_landed(&call, t, polling);
 		else
 			check_goes_on(&call, t, errand);
 		call_release(&call);
@@ -470,7 +471,7 @@ Test(call, is_asked_a_last_time_at_the_deadline_and_then_fails)
 		call.news = 0;
 		errand = came(&call, end, t->status, t->body);
 		cr_assert_eq(errand.kind, ERRAND_NONE, "%s", t->what);
-		cr_assert_eq(call.reply.kind, REPLY_UNREACHABLE, "%s", t->what);
+		cr_assert_eq(call.reply.kind, REPLY_TIMED_OUT, "%s", t->what);
 		cr_assert(strstr(call.reply.error, "TEST gave no result within 60 s"), "%s",
 			  t->what);
 		cr_assert(!t->error || strstr(call.reply.error, t->error), "%s: %s", t->what,

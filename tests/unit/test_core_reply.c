@@ -141,6 +141,7 @@ static void check_round_trip(struct call *call)
 	cr_assert_eq(again.state, CALL_LANDED);
 	cr_assert_eq(again.reply.kind, call->reply.kind);
 	cr_assert_eq(again.reply.http_status, call->reply.http_status);
+	cr_assert_eq(again.reply.polled, call->reply.polled);
 	cr_assert_eq(again.news, 0);
 	cr_assert(!again.reply.error == !call->reply.error);
 	if (call->reply.error)
@@ -218,6 +219,31 @@ Test(reply, of_the_deepest_and_the_largest_body_comes_back)
 		call_release(&call);
 	}
 	strbuf_release(&body);
+}
+
+Test(reply, of_a_poll_and_of_a_deadline_come_back)
+{
+	for (int i = 0; i < 2; i++) {
+		struct call call = sent(true);
+
+		(void)came(&call, i ? NOW : call.deadline_us, i ? 500 : 202,
+			   i ? "{\"status\":\"FAILURE\"}" : "{}");
+		cr_assert_eq(call.reply.kind, i ? REPLY_TASK_FAILED : REPLY_TIMED_OUT);
+		cr_assert(call.reply.polled);
+		check_round_trip(&call);
+		call_release(&call);
+	}
+}
+
+/* A row for work of ours: nobody has answered anything, and yet it went well. */
+Test(reply, of_an_item_comes_back_without_a_body)
+{
+	struct call item = {.state = CALL_LANDED};
+
+	check_round_trip(&item);
+	reply_failure(&item.reply, REPLY_REPORTED, NULL, "no topic");
+	check_round_trip(&item);
+	call_release(&item);
 }
 
 Test(reply, that_no_call_has_written_is_refused)

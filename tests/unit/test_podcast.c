@@ -452,7 +452,7 @@ static void check_end(const struct end *t)
 	cr_assert_eq(run->n_calls, t->landed + 1, "%s", t->what);
 	/* started, a progress for each stage, the end: numbered without a gap */
 	cr_assert_eq(world.n_events, t->landed + 3, "%s", t->what);
-	cr_assert_eq(world.sequence, t->landed + 3, "%s", t->what);
+	cr_assert_eq(world.sequence, (unsigned)t->landed + 3, "%s", t->what);
 }
 
 Test(podcast, ends_with_the_legacy_status_of_what_went_wrong)
@@ -468,6 +468,24 @@ Test(podcast, ends_with_the_legacy_status_of_what_went_wrong)
 		HELP_IS(last_save(), "/final", "true");
 		HELP_IS(last_save(), "/cpoa_error_message",
 			help_at(world.terminal, "/data/result/error_message"));
+	}
+}
+
+/* Without a result in the whole time, or with a task that has died, a stage fails like its other
+ * kinds. */
+Test(podcast, ends_when_a_task_fails_or_never_ends)
+{
+	for (int i = 0; i < 2; i++) {
+		start(HELP_JOB);
+		land(200, HELP_WEB);
+		land(200, HELP_SCRIPT);
+		land(202, "{\"task_id\":\"t\",\"status_url\":\"/t\"}");
+		world.mono_us += i * 60000000LL;
+		land(i ? 202 : 500, i ? "{\"status\":\"STARTED\"}" : FAILED("no voice"));
+		cr_assert_eq(world.ended, 1);
+		cr_assert_str_eq(world.reason,
+				 i ? "failed_vfa_request_exception" : "failed_vfa_reported_error");
+		cr_assert(strstr(world.error, i ? "no result within 60 s" : "no voice"));
 	}
 }
 

@@ -118,7 +118,7 @@ bool call_reply_read(struct call *call, const char *text, size_t len)
 	/* Only a result has a body for certain, only a failure a sentence: who reads replies counts
 	 * on both. */
 	if (!kind || i == REPLY_KINDS || (i == REPLY_RESULT) == (error != NULL) ||
-	    (i == REPLY_RESULT && !json_obj(stored, "body"))) {
+	    (i == REPLY_RESULT && call->agent && !json_obj(stored, "body"))) {
 		json_put(&stored);
 		return false;
 	}

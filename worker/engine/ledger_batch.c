@@ -227,21 +227,33 @@ static const char *clean(const char *s)
 	return s && utf8_ok(s, strlen(s)) ? s : NULL;
 }
 
-/* A refused message. Delivered again after a crash between commit and ack, it is the same dead
- * letter. */
+/*
+ * What a refused message is known by: delivered again after a crash between commit and ack, it is
+ * the same dead letter. A digest, for what a sender wrote may be fit for no column.
+ */
+enum { FINGERPRINT_SIZE = DIGEST_TEXT_SIZE + 8 };
+
+static void message_fingerprint(const struct mq_message *m, char out[FINGERPRINT_SIZE])
+{
+	uint8_t all[3 * DIGEST_SIZE];
+	const char *key = m->routing_key ? m->routing_key : "",
+		   *id = m->message_id ? m->message_id : "";
+
+	digest(m->body, m->body_len, all);
+	digest(key, strlen(key), all + DIGEST_SIZE);
+	digest(id, strlen(id), all + 2 * DIGEST_SIZE);
+	digest(all, sizeof(all), all);
+	snprintf(out, FINGERPRINT_SIZE, "message:");
+	digest_text(all, out + strlen(out));
+}
+
 static void put_refusal(struct ledger_batch *b, const struct run *run)
 {
 	struct db_column *c = b->columns[SQL_BURY];
 	const struct mq_message *m = run->message;
-	uint8_t d[DIGEST_SIZE];
-	char fingerprint[DIGEST_TEXT_SIZE + 512], text[DIGEST_TEXT_SIZE];
+	char fingerprint[FINGERPRINT_SIZE];
 
-	digest(m->body, m->body_len, d);
-	digest_text(d, text);
-	snprintf(fingerprint, sizeof(fingerprint), "message:%s:%.64s:%.255s", text,
-		 clean(m->routing_key) ? m->routing_key : "",
-		 clean(m->message_id) ? m->message_id : "");
-	fingerprint[utf8_cut(fingerprint, strlen(fingerprint), sizeof(fingerprint))] = '\0';
+	message_fingerprint(m, fingerprint);
 	db_put_text(&c[1], fingerprint);
 	db_put_text(&c[2], job_reason(run->verdict));
 	db_put_text(&c[3], run->verdict_text);

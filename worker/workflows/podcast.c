@@ -63,7 +63,7 @@ static struct json_object *effective_voice(struct run *run)
 	for (size_t i = 0; i < sizeof(map) / sizeof(*map); i++) {
 		struct json_object *preferred = json_any(preferences, map[i][0]);
 
-		if (preferred && !json_object_object_get_ex(voice, map[i][1], NULL))
+		if (preferred && !json_any(voice, map[i][1]))
 			json_set_ref(voice, map[i][1], preferred);
 	}
 	return voice;

@@ -1,0 +1,28 @@
+/*
+ * extract_parts: the steps from a tree to a text (extract.h has the list).
+ */
+#ifndef HARVEST_EXTRACT_PARTS_H
+#define HARVEST_EXTRACT_PARTS_H
+
+#include "harvest/extract_tree.h"
+#include "harvest/text.h"
+
+/* How much is believed of what the parts of a page call themselves. */
+enum strictness {
+	STRICT,
+	LENIENT, /* nothing: a page where strictness left too little */
+};
+
+/* Strikes out what is no article wherever it stands, and nothing else. */
+void clean_page(struct tree *t, enum strictness strictness);
+
+/* Strikes out what is no article within one: `root` is what choose_root() found. */
+void clean_article(struct tree *t, unsigned root, const char *title);
+
+/* The part that holds the article; 0 when nothing is better than the whole. */
+unsigned choose_root(const struct tree *t);
+
+/* The text of the longest articleBody in the page's linked data, added to `out`. */
+void jsonld_body(const struct strip *page, struct text *out);
+
+#endif
