@@ -41,8 +41,8 @@ Test(http_url, resolve)
 
 		cr_expect_eq(ok, rows[i].want != NULL, "%s + %s: %s%s", rows[i].base,
 			     rows[i].reference, out, e.text);
-		cr_expect_str_eq(out, rows[i].want ? rows[i].want : "", "%s + %s",
-				 rows[i].base, rows[i].reference);
+		cr_expect_str_eq(out, rows[i].want ? rows[i].want : "", "%s + %s", rows[i].base,
+				 rows[i].reference);
 		cr_expect_eq(e.class, ok ? ERR_NONE : ERR_REJECT);
 	}
 }

@@ -34,12 +34,16 @@ static int get_endless(void *ctx, struct strbuf *body, const char **type)
 	(void)ctx;
 	(void)type;
 	while (!body->failed)
-		strbuf_adds(body, "0123456789012345678901234567890123456789012345678901234567890123");
+		strbuf_adds(body,
+			    "0123456789012345678901234567890123456789012345678901234567890123");
 	return 200;
 }
 
 static const struct httpd_route routes[] = {
-	{"/livez", get_live}, {"/readyz", get_ready}, {"/endless", get_endless}, {NULL, NULL},
+	{"/livez", get_live},
+	{"/readyz", get_ready},
+	{"/endless", get_endless},
+	{NULL, NULL},
 };
 
 static char ctx[] = "given";
@@ -81,9 +85,12 @@ Test(httpd, routes_by_path)
 		int status;
 		const char *body;
 	} rows[] = {
-		{"/livez", 200, "alive\n"},   {"/livez?x=y", 200, "alive\n"},
-		{"/readyz", 503, "{\"ctx\":\"given\"}"}, {"/", 404, "not found\n"},
-		{"/livez/", 404, "not found\n"}, {"/live", 404, "not found\n"},
+		{"/livez", 200, "alive\n"},
+		{"/livez?x=y", 200, "alive\n"},
+		{"/readyz", 503, "{\"ctx\":\"given\"}"},
+		{"/", 404, "not found\n"},
+		{"/livez/", 404, "not found\n"},
+		{"/live", 404, "not found\n"},
 		{"/..%2flivez", 404, "not found\n"},
 		{"/endless", 500, "the answer is too large\n"},
 	};
@@ -101,7 +108,8 @@ Test(httpd, routes_by_path)
 
 static int dial(void)
 {
-	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	struct sockaddr_in at = {.sin_family = AF_INET,
+				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
 				 .sin_port = htons(httpd_port(server))};
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 
@@ -129,17 +137,22 @@ Test(httpd, raw_requests)
 	static const struct {
 		const char *text, *begins, *holds;
 	} rows[] = {
-		{"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 200", "Cache-Control: no-store"},
+		{"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 200",
+		 "Cache-Control: no-store"},
 		{"GET /livez HTTP/1.0\r\n\r\n", "HTTP/1.1 200", "Connection: close"},
-		{"HEAD /livez HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 200", "Content-Length: 6\r\n"},
+		{"HEAD /livez HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 200",
+		 "Content-Length: 6\r\n"},
 		{"POST /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 405",
 		 "Allow: GET, HEAD\r\n"},
 		{"DELETE /livez HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 405", ""},
 		{"DELETE /nowhere HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 404", ""},
-		{"POST /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello", "HTTP/1.1 413", ""},
-		{"GET /livez HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+		{"POST /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello",
 		 "HTTP/1.1 413", ""},
-		{"GET /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 999999999999\r\n\r\n", "HTTP/1.1 413", ""},
+		{"GET /livez HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: "
+		 "chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+		 "HTTP/1.1 413", ""},
+		{"GET /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 999999999999\r\n\r\n",
+		 "HTTP/1.1 413", ""},
 		{"GET /livez HTTP/1.1\r\nHost: x\r\n\r\nGET /readyz HTTP/1.1\r\nHost: x\r\n\r\n",
 		 "HTTP/1.1 200", "HTTP/1.1 503"},
 	};
@@ -147,8 +160,8 @@ Test(httpd, raw_requests)
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		converse(rows[i].text, strlen(rows[i].text), answer, sizeof(answer));
-		cr_expect_eq(strncmp(answer, rows[i].begins, strlen(rows[i].begins)), 0, "%s\n->\n%s",
-			     rows[i].text, answer);
+		cr_expect_eq(strncmp(answer, rows[i].begins, strlen(rows[i].begins)), 0,
+			     "%s\n->\n%s", rows[i].text, answer);
 		cr_expect(strstr(answer, rows[i].holds), "%s\n->\n%s", rows[i].text, answer);
 	}
 }
