@@ -13,9 +13,7 @@
 #include "engine/build.h"
 #include "engine/lifecycle.h"
 
-enum {
-	LOOK_MS = 20
-};
+enum { LOOK_MS = 20 };
 
 static sigset_t ending_signals(void)
 {

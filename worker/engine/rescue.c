@@ -96,6 +96,7 @@ static void publish_rows(struct ledger *l, const struct db_result *r)
 
 static void conflict(struct run *run, const char *why)
 {
+	run->duplicate = false; /* it is judged: what follows is a refusal like any other */
 	run->verdict = JOB_IDEMPOTENCY_CONFLICT;
 	run->verdict_text = xstrdup(why);
 }

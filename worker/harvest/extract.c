@@ -41,8 +41,10 @@ static void extract_tree(struct extract *x, const struct strip *page, struct tex
 	tree_init(&t, page);
 	if (t.n > 0) {
 		for (enum strictness s = STRICT; s <= LENIENT; s++) {
-			clean_page(&t, s);
+			unsigned lost = clean_page(&t, s);
 			unsigned root = choose_root(&t);
+			if (s < LENIENT && lost > 2 * t.part[root].good)
+				continue;
 			clean_article(&t, root, x->title);
 			if (s < LENIENT && t.part[root].chars < ENOUGH)
 				continue;

@@ -36,22 +36,29 @@ static void strike(struct tree *t, unsigned i)
 static bool is_bulk(const struct tree *t, unsigned i, unsigned total)
 {
 	const struct part *p = &t->part[i];
-	if (p->good * 10 < total * 3)
+	if (p->good * 10ul < total * 3ul)
 		return false;
 	if (total - p->good < REMAINDER_MIN)
 		return true;
 	for (unsigned k = i; k < p->end; k++)
 		if (t->part[k].tag == TAG_H1 || t->part[k].words & WORDS_BODY)
 			return true;
-	return p->good * 10 > total * 8;
+	return p->good * 10ul > total * 8ul;
+}
+
+static bool is_shy(const struct part *p)
+{
+	return !outside[p->tag] && !(p->words & (WORDS_HIDDEN | WORDS_JUNK));
 }
 
 static bool is_junk(const struct part *p, enum strictness strictness)
 {
 	if (outside[p->tag] || p->words & WORDS_HIDDEN)
 		return true;
-	if (p->words & WORDS_BODY || strictness == LENIENT)
+	if (p->words & WORDS_BODY)
 		return false;
+	if (strictness == LENIENT)
+		return p->words & WORDS_READERS;
 	if (p->words & WORDS_JUNK)
 		return true;
 	return p->words & WORDS_SHY && p->chars < SHY_MAX;
@@ -79,8 +86,9 @@ static unsigned longest_article(const struct tree *t)
 	return count < 3 ? 0 : longest;
 }
 
-void clean_page(struct tree *t, enum strictness strictness)
+unsigned clean_page(struct tree *t, enum strictness strictness)
 {
+	unsigned lost = 0;
 	for (unsigned i = 0; i < t->n; i++)
 		t->part[i].gone = false;
 	tree_count(t);
@@ -91,16 +99,20 @@ void clean_page(struct tree *t, enum strictness strictness)
 		if (p->tag == TAG_TEXT || p->parent == 0)
 			continue;
 		bool junk = is_junk(p, strictness);
-		if (p->tag == TAG_FIGURE && junk)
+		if (junk && (p->tag == TAG_FIGURE || is_shy(p)))
 			junk = !holds_quote(t, i);
 		if (p->tag == TAG_ARTICLE && article != 0 && !tree_within(t, article, i))
 			junk = p->good * 2 < t->part[article].good;
 		if (!junk || is_bulk(t, i, total))
 			continue;
 		strike(t, i);
+		if (!(p->words & (WORDS_READERS | WORDS_HIDDEN)) && p->good > lost &&
+		    p->link_chars * 5ul < p->chars)
+			lost = p->good;
 		i = p->end - 1;
 	}
 	tree_count(t);
+	return lost;
 }
 
 /* The start of a block's own text, for the tables. */

@@ -13,8 +13,9 @@ enum strictness {
 	LENIENT, /* nothing: a page where strictness left too little */
 };
 
-/* Strikes out what is no article wherever it stands, and nothing else. */
-void clean_page(struct tree *t, enum strictness strictness);
+/* Strikes out what is no article wherever it stands, and nothing else. Returns how many characters
+ * of paragraphs the largest part had that went for its name alone. */
+unsigned clean_page(struct tree *t, enum strictness strictness);
 
 /* Strikes out what is no article within one: `root` is what choose_root() found. */
 void clean_article(struct tree *t, unsigned root, const char *title);

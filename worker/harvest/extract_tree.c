@@ -67,7 +67,7 @@ static const char *value_of(const xmlAttr *attr)
 	return attr->children != NULL ? (const char *)attr->children->content : NULL;
 }
 
-static void read_attributes(struct part *part, const xmlNode *node)
+static void read_attributes(const struct words *w, struct part *part, const xmlNode *node)
 {
 	for (const xmlAttr *attr = node->properties; attr != NULL; attr = attr->next) {
 		const char *name = (const char *)attr->name;
@@ -80,12 +80,14 @@ static void read_attributes(struct part *part, const xmlNode *node)
 			part->words |= value != NULL && strcmp(value, "true") == 0 ? WORDS_HIDDEN : 0;
 		else if (strcmp(name, "href") == 0)
 			part->in_page_link = value != NULL && value[0] == '#';
+		else if (strcmp(name, "id") == 0)
+			part->words |= words_judge_id(w, value);
 		else
-			part->words |= words_judge(value);
+			part->words |= words_judge(w, value);
 	}
 }
 
-static void add_part(struct tree *t, const xmlNode *node, unsigned parent)
+static void add_part(struct tree *t, const struct words *w, const xmlNode *node, unsigned parent)
 {
 	unsigned i = t->n++;
 	struct part *part = &t->part[i];
@@ -96,7 +98,7 @@ static void add_part(struct tree *t, const xmlNode *node, unsigned parent)
 	part->in_link = i > 0 && above->in_link;
 	if (node->type == XML_ELEMENT_NODE) {
 		part->tag = tag_of((const char *)node->name);
-		read_attributes(part, node);
+		read_attributes(w, part, node);
 		part->in_link |= part->tag == TAG_A;
 	} else {
 		part->tag = TAG_TEXT;
@@ -132,11 +134,13 @@ static const xmlNode *next_node(struct tree *t, const xmlNode *node, const xmlNo
 
 static void add_parts(struct tree *t, const xmlNode *root, unsigned max)
 {
+	struct words words;
 	unsigned parent = 0;
+	words_init(&words);
 	for (const xmlNode *node = root; node != NULL && t->n < max;) {
 		bool part = is_part(node);
 		if (part)
-			add_part(t, node, parent);
+			add_part(t, &words, node, parent);
 		node = next_node(t, node, root, &parent, part && node->type == XML_ELEMENT_NODE);
 	}
 	for (unsigned i = parent; t->n > 0; i = t->part[i].parent) {

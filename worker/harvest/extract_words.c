@@ -6,7 +6,9 @@
 #include <strings.h>
 
 enum {
-	FLAT_MAX = 256
+	FLAT_MAX = 256,
+	ID_WORDS_MAX = 4,
+	COMMENTS = WORDS_JUNK | WORDS_READERS
 };
 
 /*
@@ -22,13 +24,14 @@ struct sign {
 static const struct sign signs[] = {
 	/* clang-format off */
 	/* What readers say. */
-	{"comment", WORDS_JUNK}, {"-replies-", WORDS_JUNK}, {"-respond-", WORDS_JUNK},
-	{"disqus", WORDS_JUNK}, {"discussion", WORDS_JUNK}, {"-reviews-", WORDS_JUNK},
+	{"-comment-", COMMENTS}, {"comments", COMMENTS}, {"commentlist", COMMENTS}, {"-replies-", COMMENTS}, {"-respond-", COMMENTS},
+	{"disqus", COMMENTS}, {"discussion", COMMENTS}, {"-reviews-", COMMENTS},
 	/* Other pages. */
-	{"related", WORDS_JUNK}, {"-recirc", WORDS_JUNK}, {"recommend", WORDS_JUNK},
+	{"-related", WORDS_JUNK}, {"-recirc", WORDS_JUNK}, {"recommend", WORDS_JUNK},
 	{"-trending-", WORDS_JUNK}, {"-popular-", WORDS_JUNK}, {"-most-", WORDS_JUNK},
 	{"read-more", WORDS_JUNK}, {"readmore", WORDS_JUNK}, {"read-next", WORDS_JUNK},
-	{"up-next", WORDS_JUNK}, {"-next-", WORDS_JUNK}, {"-prev", WORDS_JUNK},
+	{"up-next", WORDS_JUNK}, {"next-post", WORDS_JUNK}, {"nav-next", WORDS_JUNK},
+	{"-prev-", WORDS_JUNK}, {"-previous-", WORDS_JUNK},
 	{"-see-also-", WORDS_JUNK}, {"also-", WORDS_JUNK}, {"-similar-", WORDS_JUNK},
 	{"more-from-", WORDS_JUNK}, {"more-stories", WORDS_JUNK}, {"morestories", WORDS_JUNK},
 	{"more-news", WORDS_JUNK}, {"-latest-", WORDS_JUNK}, {"-teaser", WORDS_JUNK},
@@ -45,12 +48,13 @@ static const struct sign signs[] = {
 	{"-pager-", WORDS_JUNK}, {"-search-", WORDS_JUNK}, {"-login-", WORDS_JUNK},
 	{"-print-", WORDS_SHY}, {"-widgets-", WORDS_JUNK}, {"widget-area", WORDS_JUNK},
 	{"-textwidget-", WORDS_JUNK}, {"rollover", WORDS_JUNK}, {"-skip-", WORDS_JUNK},
-	{"-copyright-", WORDS_JUNK}, {"-legal-", WORDS_JUNK}, {"disclaimer", WORDS_JUNK},
+	{"-copyright-", WORDS_JUNK}, {"-legal-", WORDS_SHY}, {"disclaimer", WORDS_JUNK},
 	/* What it wants of the reader. */
-	{"-share", WORDS_JUNK}, {"share-", WORDS_JUNK}, {"sharing", WORDS_JUNK},
+	{"-share-", WORDS_JUNK}, {"-shares-", WORDS_JUNK}, {"-sharebar", WORDS_JUNK},
+	{"-sharet", WORDS_JUNK}, {"sharing", WORDS_JUNK},
 	{"sharedaddy", WORDS_JUNK}, {"-social", WORDS_JUNK}, {"social-", WORDS_JUNK},
 	{"newsletter", WORDS_JUNK}, {"-signup-", WORDS_JUNK}, {"-sign-up-", WORDS_JUNK},
-	{"subscri", WORDS_JUNK}, {"cookie", WORDS_JUNK}, {"-consent-", WORDS_JUNK},
+	{"-subscribe-", WORDS_JUNK}, {"-subscription-", WORDS_JUNK}, {"cookie", WORDS_JUNK}, {"-consent-", WORDS_JUNK},
 	{"-gdpr-", WORDS_JUNK}, {"paywall", WORDS_SHY}, {"-donat", WORDS_JUNK},
 	{"-follow-", WORDS_JUNK}, {"-cta-", WORDS_JUNK}, {"call-to-action", WORDS_JUNK},
 	{"-poll-", WORDS_JUNK}, {"-rating", WORDS_JUNK}, {"-vote", WORDS_JUNK},
@@ -58,7 +62,7 @@ static const struct sign signs[] = {
 	{"-ad-", WORDS_JUNK}, {"-ads-", WORDS_JUNK}, {"-advert", WORDS_JUNK},
 	{"-adv-", WORDS_JUNK}, {"affiliate", WORDS_SHY}, {"-shop-", WORDS_JUNK},
 	{"-popup-", WORDS_JUNK}, {"-modal-", WORDS_JUNK}, {"-overlay-", WORDS_JUNK},
-	{"tooltip", WORDS_JUNK}, {"-dialog-", WORDS_JUNK}, {"-alert-", WORDS_JUNK},
+	{"tooltip", WORDS_JUNK}, {"-dialog-", WORDS_JUNK},
 	{"-app-download-", WORDS_JUNK},
 	/* About it. */
 	{"-author", WORDS_SHY}, {"author-", WORDS_SHY}, {"byline", WORDS_SHY},
@@ -72,7 +76,7 @@ static const struct sign signs[] = {
 	/* Pictures. */
 	{"caption", WORDS_SHY}, {"-credit", WORDS_SHY}, {"-gallery", WORDS_JUNK},
 	{"carousel", WORDS_JUNK}, {"slideshow", WORDS_JUNK}, {"-slider-", WORDS_JUNK},
-	{"-player-", WORDS_JUNK}, {"-playlist", WORDS_JUNK}, {"-video-", WORDS_SHY},
+	{"-player-", WORDS_SHY}, {"-playlist", WORDS_JUNK}, {"-video-", WORDS_SHY},
 	{"-embed-", WORDS_SHY}, {"-photo-", WORDS_SHY}, {"-image-", WORDS_SHY},
 	{"-infobox-", WORDS_JUNK}, {"-factbox-", WORDS_SHY},
 	/* Not for the eye. */
@@ -93,7 +97,7 @@ static const struct sign signs[] = {
 	{"-article-", WORDS_GOOD}, {"-story-", WORDS_GOOD}, {"-post-", WORDS_GOOD},
 	{"-entry-", WORDS_GOOD}, {"-content-", WORDS_GOOD}, {"-body-", WORDS_GOOD},
 	{"-text-", WORDS_GOOD}, {"-main-", WORDS_GOOD}, {"-blog-", WORDS_GOOD},
-	{"-page-", WORDS_GOOD}, {"-hentry-", WORDS_GOOD},
+	{"-page-", WORDS_GOOD}, {"-hentry-", WORDS_ENTRY}, {"-type-post-", WORDS_ENTRY},
 	/* clang-format on */
 };
 
@@ -122,30 +126,49 @@ static size_t flatten(const char *s, char flat[FLAT_MAX])
 	return n;
 }
 
-static unsigned signs_at(const char *at, const unsigned char *list, size_t n)
+static unsigned bucket_of(const char *two)
 {
-	unsigned means = 0;
-	for (size_t i = 0; i < n; i++) {
-		const struct sign *sign = &signs[list[i]];
-		if (strncmp(at, sign->word, strlen(sign->word)) == 0)
-			means |= sign->means;
-	}
-	return means;
+	return ((unsigned char)two[0] * 7u + (unsigned char)two[1] * 31u) % WORDS_BUCKETS;
 }
 
-unsigned words_judge(const char *attribute)
+void words_init(struct words *w)
 {
-	_Static_assert(SIGNS < 256, "an unsigned char counts them");
+	_Static_assert(SIGNS < sizeof(w->next), "one place a sign");
+	memset(w, 0, sizeof(*w));
+	for (size_t i = 0; i < SIGNS; i++) {
+		unsigned b = bucket_of(signs[i].word);
+		w->next[i + 1] = w->first[b];
+		w->first[b] = (unsigned char)(i + 1);
+	}
+}
+
+unsigned words_judge(const struct words *w, const char *attribute)
+{
 	if (attribute == NULL || attribute[0] == '\0')
 		return 0;
 	char flat[FLAT_MAX];
 	size_t n = flatten(attribute, flat);
 	unsigned means = 0;
-	for (size_t k = 0; k < SIGNS; k++)
-		if (memmem(flat, n, signs[k].word, strlen(signs[k].word)) != NULL)
-			means |= signs[k].means;
-	(void)signs_at;
+	for (size_t at = 0; at + 1 < n; at++)
+		for (unsigned i = w->first[bucket_of(flat + at)]; i != 0; i = w->next[i]) {
+			const struct sign *sign = &signs[i - 1];
+			if (strncmp(flat + at, sign->word, strlen(sign->word)) == 0)
+				means |= sign->means;
+		}
+	/* There are the names of the article's subjects, too. */
+	if (means & WORDS_ENTRY)
+		means &= ~(unsigned)(WORDS_JUNK | WORDS_SHY);
 	return means;
+}
+
+unsigned words_judge_id(const struct words *w, const char *id)
+{
+	char flat[FLAT_MAX];
+	size_t n = id != NULL ? flatten(id, flat) : 0;
+	unsigned words = 0;
+	for (size_t i = 1; i < n; i++)
+		words += flat[i] == '-';
+	return words > ID_WORDS_MAX ? 0 : words_judge(w, id);
 }
 
 unsigned words_judge_style(const char *style)

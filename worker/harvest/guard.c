@@ -30,13 +30,10 @@ static const struct range4 special4[] = {
 	{{127},            8}, /* loopback, RFC 1122 */
 	{{169, 254},      16}, /* link-local, RFC 3927: clouds serve credentials here */
 	{{172, 16},       12}, /* private use, RFC 1918 */
-	{{192, 0, 0},     24}, /* IETF protocol assignments, RFC 6890 (but for the two below) */
+	{{192, 0, 0},     24}, /* IETF protocol assignments, RFC 6890 */
 	{{192, 0, 2},     24}, /* documentation, RFC 5737 */
-	{{192, 31, 196},  24}, /* AS112, RFC 7535: black holes for names of private addresses */
-	{{192, 52, 193},  24}, /* AMT, RFC 7450 */
 	{{192, 88, 99},   24}, /* 6to4 relays, RFC 7526: withdrawn */
 	{{192, 168},      16}, /* private use, RFC 1918 */
-	{{192, 175, 48},  24}, /* AS112, RFC 7534 */
 	{{198, 18},       15}, /* benchmarking, RFC 2544 */
 	{{198, 51, 100},  24}, /* documentation, RFC 5737 */
 	{{203, 0, 113},   24}, /* documentation, RFC 5737 */
@@ -50,7 +47,6 @@ static const struct range6 special6[] = {
 	{{0x20, 0x01},                   23}, /* IETF protocol assignments, RFC 2928: Teredo (RFC
 						 4380), benchmarking, ORCHID, AMT, AS112, drones */
 	{{0x20, 0x01, 0x0d, 0xb8},       32}, /* documentation, RFC 3849 */
-	{{0x26, 0x20, 0, 0x4f, 0x80, 0}, 48}, /* AS112, RFC 7534 */
 	{{0x3f, 0xff},                   20}, /* documentation, RFC 9637 */
 	{{0x3f, 0xfe},                   16}, /* the 6bone of old, RFC 3701 */
 };
