@@ -12,9 +12,7 @@
 
 /* A thread that has not come round for so long hangs: nothing that it does waits longer on purpose.
  */
-enum {
-	STALE_S = 30
-};
+enum { STALE_S = 30 };
 
 static const char json_mime[] = "application/json";
 
@@ -69,15 +67,13 @@ static int readyz(void *ctx, struct strbuf *body, const char **type)
 {
 	struct house *house = ctx;
 	struct json_object *checks = json_object_new_object();
-	bool full = atomic_load(&house->inflight) >=
-		    house->settings->max_inflight - house->settings->max_inflight / 4;
 	bool ok = check(checks, "schema", atomic_load(&house->schema_ok));
 
 	ok &= check(checks, "lease", atomic_load(&house->lease) != 0);
 	/* A worker that holds as much as it may has closed its door on purpose. */
 	ok &= check(checks, "consuming",
 		    atomic_load(&house->consuming) ||
-			    (full && atomic_load(&house->intake_connected)));
+			    (atomic_load(&house->full) && atomic_load(&house->intake_connected)));
 	ok &= check(checks, "publishing", atomic_load(&house->outbox_connected));
 	ok &= check(checks, "not_draining", !atomic_load(&house->draining));
 	return answer(body, type, checks, ok);

@@ -85,7 +85,9 @@ static struct flight *flight_new(struct caller *c, struct call *call)
 static void flight_free(struct caller *c, struct flight *f)
 {
 	LIST_REMOVE(f, all);
-	http_request_release(&f->http);
+	/* One that was still waiting has never been a request. */
+	if (f->http.method)
+		http_request_release(&f->http);
 	memset(f, 0, sizeof(*f));
 	if (c->n_spare < SPARE_MAX) {
 		LIST_INSERT_HEAD(&c->spare, f, all);

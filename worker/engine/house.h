@@ -59,6 +59,7 @@ struct house {
 	atomic_bool draining;	 /* SIGTERM came: nothing new is taken */
 	atomic_bool stopping;	 /* what is held is let go */
 	atomic_bool room_wanted; /* intake waits for somebody to leave */
+	atomic_bool full;	 /* the door is closed because as much is held as may be */
 	atomic_bool consuming;	 /* every queue has its consumer */
 	atomic_bool intake_connected, outbox_connected, schema_ok;
 	_Atomic int64_t tick_us[THREAD_COUNT]; /* monotonic: when each was last seen alive */

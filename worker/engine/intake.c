@@ -207,8 +207,17 @@ static void move_door(struct intake *in)
 
 	if (!in->mq || want == in->consuming)
 		return;
-	if (!(want ? open_door(in, &e) : close_door(in, &e)))
+	/* Told before the door closes and taken back once it is open: nobody sees it closed for no
+	 * reason. */
+	if (!want)
+		atomic_store(&in->house->full, in->held_back_us && atomic_load(&in->house->lease) &&
+						       !atomic_load(&in->house->draining));
+	if (!(want ? open_door(in, &e) : close_door(in, &e))) {
 		connection_lost(in, &e);
+		return;
+	}
+	if (want)
+		atomic_store(&in->house->full, false);
 }
 
 /* ---- messages ---- */

@@ -83,7 +83,8 @@ static void log_call(struct json_object *log, struct call *call)
 					strcmp(call->name, "wcha") == 0 ? "content" : "title"));
 }
 
-static struct json_object *make_log(struct run *run, const char *legacy, const char *error)
+static struct json_object *make_log(struct run *run, const char *legacy, const char *asf,
+				    const char *error)
 {
 	struct json_object *log = json_object_new_array();
 	char text[160];
@@ -92,6 +93,8 @@ static struct json_object *make_log(struct run *run, const char *legacy, const c
 	for (struct call *call = run->calls; call; call = call->next)
 		if (call->agent)
 			log_call(log, call);
+	if (asf)
+		entry(log, run->now_us, "asf_notification", asf);
 	snprintf(text, sizeof(text), "Podcast generation ended with status %s.", legacy);
 	log_preview(entry(log, run->now_us, "finalization", text), error);
 	return log;
@@ -254,14 +257,15 @@ static struct json_object *make_ui(struct run *run, const struct outcome *o, enu
 	return ui;
 }
 
-static struct json_object *make_error(struct run *run, const struct outcome *o)
+/* The code is the dead letter's reason, where there is one. */
+static struct json_object *make_error(struct run *run, const struct outcome *o, const char *code)
 {
 	struct json_object *error;
 
 	if (!o->error)
 		return NULL;
 	error = json_object_new_object();
-	json_set_str(error, "code", o->legacy);
+	json_set_str(error, "code", code ? code : o->legacy);
 	json_set_str(error, "message", o->error);
 	json_set_str(error, "stage", run->stage.name);
 	return error;
@@ -298,13 +302,14 @@ static enum progress end(struct run *run, const struct podcast *p, const char *l
 			 const char *code, const char *error)
 {
 	struct outcome o;
-	struct json_object *log = make_log(run, legacy, error);
+	struct json_object *log;
 	struct ending ending = {.status = status_of(legacy), .code = code, .error = error};
 
 	outcome_of(run, p, legacy, error, &o);
+	log = make_log(run, legacy, o.asf_status, error);
 	ending.result = make_result(run, p, &o, log);
 	ending.context = make_context(p);
-	ending.error_details = make_error(run, &o);
+	ending.error_details = make_error(run, &o, code);
 	ending.ui = make_ui(run, &o, ending.status);
 	ending.ui_event = ending.status == STATUS_COMPLETED ? "generation_status" : "task_error";
 	ending.stream = make_stream(&o);
