@@ -20,20 +20,14 @@
 #ifdef WITH_ASAN
 #include <sanitizer/asan_interface.h>
 /* Room that is never handed out behind each allocation, so that running over its end is seen. */
-enum {
-	RED_ZONE = 16
-};
+enum { RED_ZONE = 16 };
 #else
 #define ASAN_POISON_MEMORY_REGION(p, n)	  ((void)(p), (void)(n))
 #define ASAN_UNPOISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
-enum {
-	RED_ZONE = 0
-};
+enum { RED_ZONE = 0 };
 #endif
 
-enum {
-	ALIGN = alignof(max_align_t)
-};
+enum { ALIGN = alignof(max_align_t) };
 
 struct arena_block {
 	struct arena_block *older;

@@ -6,10 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-enum {
-	US_PER_S = 1000000,
-	US_PER_MS = 1000
-};
+enum { US_PER_S = 1000000, US_PER_MS = 1000 };
 
 static int64_t kernel_us(clockid_t clock)
 {

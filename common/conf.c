@@ -10,11 +10,7 @@
 #include <strings.h>
 #include <unistd.h>
 
-enum {
-	FILE_MAX = 64 * 1024,
-	US_PER_S = 1000000,
-	SHOWN_MAX = 100
-};
+enum { FILE_MAX = 64 * 1024, US_PER_S = 1000000, SHOWN_MAX = 100 };
 
 /* ---- files ---- */
 
@@ -191,11 +187,7 @@ bool conf_dotenv(const char *path, struct err *e)
 /* ---- values ---- */
 
 /* What came of reading a value. */
-enum outcome {
-	GOOD,
-	MALFORMED,
-	OUT_OF_BOUNDS
-};
+enum outcome { GOOD, MALFORMED, OUT_OF_BOUNDS };
 
 /* All digits, at least one; stops at the first other character. Saturates. */
 static const char *read_whole(const char *s, int64_t *n)

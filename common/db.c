@@ -173,7 +173,8 @@ static bool check_url(const char *url, struct err *e)
 	parsed = PQconninfoParse(url, &words);
 	PQfreemem(words);
 	if (!parsed)
-		return err_set(e, ERR_USAGE, "the PostgreSQL URL cannot be read; it has the form "
+		return err_set(e, ERR_USAGE,
+			       "the PostgreSQL URL cannot be read; it has the form "
 			       "postgresql://user:password@host:port/database");
 	PQconninfoFree(parsed);
 	return true;

@@ -128,8 +128,12 @@ static bool send_prepare(struct db *db, const struct db_statement *s)
 
 bool db_prepare(struct db *db, const struct db_statement *table, size_t n, struct err *e)
 {
-	struct answers a = {.name = statement_name, .take = drop, .ctx = &table, .n = (int)n,
-			    .failed = -1, .ok = true};
+	struct answers a = {.name = statement_name,
+			    .take = drop,
+			    .ctx = &table,
+			    .n = (int)n,
+			    .failed = -1,
+			    .ok = true};
 
 	if (!PQenterPipelineMode(db->conn))
 		return db_lost(db, "prepare", e);
@@ -211,8 +215,8 @@ static bool send_step(struct db *db, const struct db_statement *s, struct db_col
 
 bool db_batch_run(struct db *db, struct db_batch *b, struct err *e)
 {
-	struct answers a = {.name = step_name, .take = keep, .ctx = b, .n = b->n,
-			    .failed = -1, .ok = true};
+	struct answers a = {
+		.name = step_name, .take = keep, .ctx = b, .n = b->n, .failed = -1, .ok = true};
 
 	b->failed = -1;
 	if (!check_sizes(b, e))

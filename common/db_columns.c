@@ -14,7 +14,7 @@
 enum {
 	ARRAY_HEADER = 20,
 	ARRAY_HEADER_EMPTY = 12, /* no dimensions: neither length nor bound follows */
-	KEEP_MAX = 1 << 20,      /* a larger buffer is given back when its batch is over */
+	KEEP_MAX = 1 << 20,	 /* a larger buffer is given back when its batch is over */
 };
 
 /* Microseconds from 1970, where our clock begins, to 2000, where PostgreSQL's does. */
@@ -23,15 +23,9 @@ static const int64_t EPOCH_US = INT64_C(946684800000000);
 static const struct {
 	uint32_t one, array;
 } oids[] = {
-	[DB_TEXT]  = {25, 1009},
-	[DB_UUID]  = {2950, 2951},
-	[DB_INT4]  = {23, 1007},
-	[DB_INT8]  = {20, 1016},
-	[DB_BOOL]  = {16, 1000},
-	[DB_TIME]  = {1184, 1185},
-	[DB_JSON]  = {114, 199},
-	[DB_JSONB] = {3802, 3807},
-	[DB_BYTEA] = {17, 1001},
+	[DB_TEXT] = {25, 1009}, [DB_UUID] = {2950, 2951},  [DB_INT4] = {23, 1007},
+	[DB_INT8] = {20, 1016}, [DB_BOOL] = {16, 1000},	   [DB_TIME] = {1184, 1185},
+	[DB_JSON] = {114, 199}, [DB_JSONB] = {3802, 3807}, [DB_BYTEA] = {17, 1001},
 };
 
 uint32_t db_type_oid(enum db_type type, bool array)

@@ -81,9 +81,7 @@ static bool is_space(char c)
 
 size_t utf8_cut(const char *s, size_t len, size_t max)
 {
-	enum {
-		WORD_MAX = 200
-	};
+	enum { WORD_MAX = 200 };
 	size_t end = max;
 
 	if (len <= max)
@@ -184,9 +182,7 @@ static bool integer_fits(const char *digits, size_t n, bool negative)
  */
 static bool number_fits(const char *s, size_t len, size_t places, const char *exponent)
 {
-	enum {
-		PLACES_MAX = 16383
-	};
+	enum { PLACES_MAX = 16383 };
 	char small[64];
 	char *text = small;
 	bool finite;
@@ -207,9 +203,7 @@ static bool number_fits(const char *s, size_t len, size_t places, const char *ex
 
 static bool scan_number(struct scan *sc)
 {
-	enum {
-		LONGEST_SURE = 300
-	}; /* so many digits are finite in any case */
+	enum { LONGEST_SURE = 300 }; /* so many digits are finite in any case */
 	const char *exponent = NULL;
 	size_t from = sc->at, digits_at, digits, places = 0;
 	bool whole = true;

@@ -14,11 +14,7 @@
 #include "cpoa/json.h"
 
 /* On the stack of whoever logs; KEPT bytes of it are for what closes a line that was cut. */
-enum {
-	LOG_LINE_MAX = 12 * 1024,
-	KEPT = 64,
-	THREAD_NAME_SIZE = 16
-};
+enum { LOG_LINE_MAX = 12 * 1024, KEPT = 64, THREAD_NAME_SIZE = 16 };
 
 /* A value is at most 6 bytes a byte (\u0001), and one such value fits beside what every line has.
  */

@@ -34,9 +34,7 @@ static size_t series_cells(const struct metric *m)
  */
 static unsigned long long process_start_ticks(void)
 {
-	enum {
-		FIELD = 22
-	};
+	enum { FIELD = 22 };
 	char text[1024];
 	char *p;
 	FILE *f = fopen("/proc/self/stat", "re");

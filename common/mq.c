@@ -142,8 +142,9 @@ static amqp_socket_t *tls_socket(struct mq *mq, const struct mq_options *o, stru
 		return NULL;
 	}
 	if (has(o->cert_file) &&
-	    amqp_ssl_socket_set_key(socket, o->cert_file, has(o->key_file) ? o->key_file :
-				    o->cert_file) != AMQP_STATUS_OK) {
+	    amqp_ssl_socket_set_key(socket, o->cert_file,
+				    has(o->key_file) ? o->key_file : o->cert_file) !=
+		    AMQP_STATUS_OK) {
 		err_set(e, ERR_USAGE, "RabbitMQ: cannot use the client certificate in %s",
 			o->cert_file);
 		return NULL;
@@ -201,8 +202,8 @@ static bool login(struct mq *mq, const struct mq_options *o, const struct amqp_c
 		  struct err *e)
 {
 	amqp_table_entry_t capabilities[] = {
-		yes("publisher_confirms"),	   yes("basic.nack"),
-		yes("consumer_cancel_notify"),	   yes("connection.blocked"),
+		yes("publisher_confirms"),	     yes("basic.nack"),
+		yes("consumer_cancel_notify"),	     yes("connection.blocked"),
 		yes("authentication_failure_close"),
 	};
 	amqp_table_entry_t entries[] = {
@@ -246,7 +247,8 @@ struct mq *mq_open(const struct mq_options *o, struct err *e)
 	struct mq *mq = NULL;
 
 	if (amqp_parse_url(url, &to) != AMQP_STATUS_OK) {
-		err_set(e, ERR_USAGE, "the RabbitMQ URL cannot be read; it has the form "
+		err_set(e, ERR_USAGE,
+			"the RabbitMQ URL cannot be read; it has the form "
 			"amqp://user:password@host:port/vhost (or amqps://)");
 	} else {
 		mq = xcalloc(1, sizeof(*mq));
@@ -342,8 +344,8 @@ static bool on_method(struct mq *mq, const amqp_method_t *method, struct mq_even
 }
 
 /* On channel 0, between the frames of a message as well. */
-static bool on_connection_method(struct mq *mq, const amqp_method_t *method,
-				 struct mq_event *event, struct err *e)
+static bool on_connection_method(struct mq *mq, const amqp_method_t *method, struct mq_event *event,
+				 struct err *e)
 {
 	switch (method->id) {
 	case AMQP_CONNECTION_BLOCKED_METHOD:

@@ -11,7 +11,7 @@
 
 /* The message that is coming in: a method that announces it, a header, and body frames. */
 struct mq_incoming {
-	size_t body_max; /* set once */
+	size_t body_max;   /* set once */
 	enum mq_kind kind; /* MQ_DELIVERY, MQ_RETURNED, or MQ_NOTHING: none is under way */
 	uint64_t tag;
 	bool redelivered;
@@ -19,7 +19,7 @@ struct mq_incoming {
 	char exchange[MQ_SHORT_MAX + 1];
 	char routing_key[MQ_SHORT_MAX + 1];
 	struct mq_message *message; /* from the header on */
-	uint64_t received;          /* bytes of its body, kept or not */
+	uint64_t received;	    /* bytes of its body, kept or not */
 };
 
 /* Copies at most MQ_SHORT_MAX bytes as text and ends them. */

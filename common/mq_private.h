@@ -14,7 +14,7 @@ enum { MQ_CHANNEL = 1 };
 
 struct mq {
 	amqp_connection_state_t conn;
-	bool lost;           /* there is nobody to say goodbye to */
+	bool lost;	     /* there is nobody to say goodbye to */
 	bool channel_closed; /* by the broker; the connection can still be closed in good order */
 	bool confirms;
 	uint64_t published; /* since confirms were asked for */

@@ -49,9 +49,7 @@ char *strbuf_detach(struct strbuf *sb, size_t *len)
 
 bool strbuf_grow(struct strbuf *sb, size_t extra)
 {
-	enum {
-		FIRST = 64
-	};
+	enum { FIRST = 64 };
 	size_t need, cap;
 
 	check(sb);

@@ -5,9 +5,7 @@
 
 #include "cpoa/err.h"
 
-enum {
-	FLAG_SAMPLED = 1
-};
+enum { FLAG_SAMPLED = 1 };
 
 static bool all_zero(const uint8_t *bytes, size_t n)
 {
@@ -80,12 +78,7 @@ static char *write_hex(char *out, const uint8_t *bytes, size_t n)
 
 bool trace_parse(struct trace *out, const char *text)
 {
-	enum {
-		TRACE_ID = 3,
-		SPAN_ID = 36,
-		FLAGS = 53,
-		END = 55
-	};
+	enum { TRACE_ID = 3, SPAN_ID = 36, FLAGS = 53, END = 55 };
 	struct trace t;
 	uint8_t version;
 

@@ -28,9 +28,7 @@ int64_t clock_mono_ms(void);
 int64_t clock_wall_us(void);
 
 /* RFC 3339 in UTC with milliseconds, "2025-06-14T09:30:00.123Z"; the years 1970 to 9999. */
-enum {
-	CLOCK_TEXT_SIZE = 32
-};
+enum { CLOCK_TEXT_SIZE = 32 };
 void clock_text(char out[CLOCK_TEXT_SIZE], int64_t wall_us);
 
 /* Reads RFC 3339 with any fraction and "Z" or an offset; false when it is none. */

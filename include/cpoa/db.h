@@ -39,21 +39,9 @@ struct db_options {
 };
 
 /* The types of PostgreSQL that we send. */
-enum db_type {
-	DB_TEXT,
-	DB_UUID,
-	DB_INT4,
-	DB_INT8,
-	DB_BOOL,
-	DB_TIME,
-	DB_JSON,
-	DB_JSONB,
-	DB_BYTEA
-};
+enum db_type { DB_TEXT, DB_UUID, DB_INT4, DB_INT8, DB_BOOL, DB_TIME, DB_JSON, DB_JSONB, DB_BYTEA };
 
-enum {
-	DB_PARAMS_MAX = 24
-};
+enum { DB_PARAMS_MAX = 24 };
 
 /*
  * A statement: every parameter is an array of `types[i]`, or a single value where bit i of
@@ -109,9 +97,7 @@ struct db_column {
 	bool nulls;
 };
 
-enum {
-	DB_COLUMN_MAX = 256 << 20
-}; /* bytes of one parameter */
+enum { DB_COLUMN_MAX = 256 << 20 }; /* bytes of one parameter */
 
 void db_column_init(struct db_column *c, enum db_type type);
 void db_column_release(struct db_column *c);
@@ -128,9 +114,7 @@ void db_put_time(struct db_column *c, int64_t wall_us); /* microseconds since 19
 
 /* ---- batches ---- */
 
-enum {
-	DB_BATCH_MAX = 24
-};
+enum { DB_BATCH_MAX = 24 };
 
 struct db_batch {
 	struct {

@@ -7,10 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum {
-	DIGEST_SIZE = 32,
-	DIGEST_TEXT_SIZE = 65
-};
+enum { DIGEST_SIZE = 32, DIGEST_TEXT_SIZE = 65 };
 
 void digest(const void *data, size_t len, uint8_t out[DIGEST_SIZE]);
 void digest_text(const uint8_t d[DIGEST_SIZE],

@@ -33,9 +33,7 @@ enum err_class {
 	ERR_USAGE,  /* arguments or configuration: a person must change them */
 };
 
-enum {
-	ERR_TEXT_MAX = 768
-};
+enum { ERR_TEXT_MAX = 768 };
 
 struct err {
 	enum err_class class;

@@ -18,9 +18,7 @@
 
 #include "cpoa/err.h"
 
-enum {
-	JSON_DEPTH_MAX = 32
-};
+enum { JSON_DEPTH_MAX = 32 };
 
 enum json_verdict {
 	JSON_OK,

@@ -21,27 +21,12 @@
 #include "cpoa/err.h"
 #include "cpoa/uuid.h"
 
-enum log_level {
-	LOG_DEBUG,
-	LOG_INFO,
-	LOG_WARN,
-	LOG_ERROR
-};
-enum log_format {
-	LOG_JSON,
-	LOG_TEXT
-};
+enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
+enum log_format { LOG_JSON, LOG_TEXT };
 
-enum {
-	LOG_VALUE_MAX = 1024
-};
+enum { LOG_VALUE_MAX = 1024 };
 
-enum log_kind {
-	LOG_KIND_END,
-	LOG_KIND_STR,
-	LOG_KIND_INT,
-	LOG_KIND_UUID
-};
+enum log_kind { LOG_KIND_END, LOG_KIND_STR, LOG_KIND_INT, LOG_KIND_UUID };
 
 struct log_field {
 	enum log_kind kind;

@@ -18,16 +18,9 @@
 
 #include "cpoa/strbuf.h"
 
-enum metric_kind {
-	METRIC_COUNTER,
-	METRIC_GAUGE,
-	METRIC_HISTOGRAM
-};
+enum metric_kind { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
 
-enum {
-	METRIC_LABELS_MAX = 2,
-	METRIC_BUCKETS_MAX = 24
-};
+enum { METRIC_LABELS_MAX = 2, METRIC_BUCKETS_MAX = 24 };
 
 struct metric_label {
 	const char *name;

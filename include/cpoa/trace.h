@@ -10,10 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum {
-	TRACE_PARENT_SIZE = 56,
-	TRACE_STATE_MAX = 512
-};
+enum { TRACE_PARENT_SIZE = 56, TRACE_STATE_MAX = 512 };
 
 struct trace {
 	uint8_t trace_id[16];

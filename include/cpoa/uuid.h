@@ -13,9 +13,7 @@ struct uuid {
 	uint8_t bytes[16];
 };
 
-enum {
-	UUID_TEXT_SIZE = 37
-}; /* 36 characters and the NUL */
+enum { UUID_TEXT_SIZE = 37 }; /* 36 characters and the NUL */
 
 struct uuid uuid_new(void); /* random, version 4 */
 

@@ -127,15 +127,15 @@ Test(ctl, enqueue_publishes_a_job_with_the_id_that_it_prints)
 				"--workflow-id", id),
 		     DONE);
 	same(out, world_format(w, "%s\n", id));
-	cr_assert_eq(world_cpoa(w, &out, "enqueue", "snippet_generation", "--format", "json",
+	cr_assert_eq(world_cpoa(w, &out, "enqueue", "popular_categories", "--format", "json",
 				"--idempotency-key", "k"),
 		     DONE);
 	receipt = parse(out);
 	same(json_at(receipt, "idempotency_key"), "k");
-	same(json_at(receipt, "type"), "snippet_generation");
+	same(json_at(receipt, "type"), "popular_categories");
 	json_put(&receipt);
 	cr_assert_eq(world_queue(w, "cpoa.jobs.podcast_generation"), 1);
-	cr_assert_eq(world_queue(w, "cpoa.jobs.snippet_generation"), 1);
+	cr_assert_eq(world_queue(w, "cpoa.jobs.popular_categories"), 1);
 	world_close(w);
 }
 

@@ -5,10 +5,7 @@
 #include "cpoa/backoff.h"
 
 /* Against the plainest thing that could work: an array that is searched whole. */
-enum {
-	TIMERS = 60,
-	STEPS = 20000
-};
+enum { TIMERS = 60, STEPS = 20000 };
 
 struct model {
 	bool set;

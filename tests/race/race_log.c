@@ -9,10 +9,7 @@
 #include "cpoa/json.h"
 #include "cpoa/log.h"
 
-enum {
-	THREADS = 4,
-	LINES = 2000
-};
+enum { THREADS = 4, LINES = 2000 };
 
 static void *log_lines(void *arg)
 {

@@ -7,11 +7,7 @@
 #include "cpoa/clock.h"
 #include "cpoa/mailbox.h"
 
-enum {
-	POSTERS = 4,
-	MAILS = 20000,
-	WAIT_MS = 10000
-};
+enum { POSTERS = 4, MAILS = 20000, WAIT_MS = 10000 };
 
 struct letter {
 	struct mail mail;

@@ -8,10 +8,7 @@
 
 #include "cpoa/metrics.h"
 
-enum {
-	THREADS = 4,
-	TIMES = 50000
-};
+enum { THREADS = 4, TIMES = 50000 };
 
 static const char *const names[] = {"a", "b", "other"};
 static const double bounds[] = {0.001, 0.1};

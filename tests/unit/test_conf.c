@@ -30,9 +30,7 @@ static const struct conf_option table[] = {
 	{"T_LEVEL", CONF_ENUM, "info", 0, 0, levels, AT(level), "A level."},
 };
 
-enum {
-	ROWS = sizeof(table) / sizeof(table[0])
-};
+enum { ROWS = sizeof(table) / sizeof(table[0]) };
 
 static char directory[] = "/tmp/cpoa-conf-XXXXXX";
 

@@ -20,7 +20,9 @@ static void expect_value(struct db_column *c, bool scalar, const void *want, siz
 
 Test(db_columns, an_empty_array_has_no_dimensions)
 {
-	static const char want[] = "\0\0\0\0" "\0\0\0\0" "\0\0\0\x19";
+	static const char want[] = "\0\0\0\0"
+				   "\0\0\0\0"
+				   "\0\0\0\x19";
 	struct db_column c;
 
 	db_column_init(&c, DB_TEXT);
@@ -30,8 +32,14 @@ Test(db_columns, an_empty_array_has_no_dimensions)
 
 Test(db_columns, text_array_with_a_null)
 {
-	static const char want[] = "\0\0\0\1" "\0\0\0\1" "\0\0\0\x19" "\0\0\0\3" "\0\0\0\1"
-				   "\0\0\0\2hi" "\xff\xff\xff\xff" "\0\0\0\0";
+	static const char want[] = "\0\0\0\1"
+				   "\0\0\0\1"
+				   "\0\0\0\x19"
+				   "\0\0\0\3"
+				   "\0\0\0\1"
+				   "\0\0\0\2hi"
+				   "\xff\xff\xff\xff"
+				   "\0\0\0\0";
 	struct db_column c;
 
 	db_column_init(&c, DB_TEXT);
@@ -44,8 +52,15 @@ Test(db_columns, text_array_with_a_null)
 
 Test(db_columns, an_array_without_nulls_says_so)
 {
-	static const char want[] = "\0\0\0\1" "\0\0\0\0" "\0\0\0\x17" "\0\0\0\2" "\0\0\0\1"
-				   "\0\0\0\4" "\0\0\0\7" "\0\0\0\4" "\xff\xff\xff\xff";
+	static const char want[] = "\0\0\0\1"
+				   "\0\0\0\0"
+				   "\0\0\0\x17"
+				   "\0\0\0\2"
+				   "\0\0\0\1"
+				   "\0\0\0\4"
+				   "\0\0\0\7"
+				   "\0\0\0\4"
+				   "\xff\xff\xff\xff";
 	struct db_column c;
 
 	db_column_init(&c, DB_INT4);
@@ -141,8 +156,10 @@ Test(db_columns, what_passes_the_ceiling_is_remembered)
 	c.bytes.max = 100;
 	db_put_text(&c, "fits");
 	cr_assert_not(c.bytes.failed);
-	db_put_bytes(&c, "0123456789012345678901234567890123456789012345678901234567890123456789"
-		     "0123456789", 80);
+	db_put_bytes(&c,
+		     "0123456789012345678901234567890123456789012345678901234567890123456789"
+		     "0123456789",
+		     80);
 	cr_assert(c.bytes.failed);
 	db_column_reset(&c);
 	cr_assert_not(c.bytes.failed);

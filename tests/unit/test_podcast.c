@@ -227,6 +227,7 @@ static const char *const whole_log = "["
 	ENTRY("pswa_script_generation", "PSWA succeeded.") ",\"data_preview\":\"On bees\"},"
 	ENTRY("vfa_audio_generation", "VFA called.") "},"
 	ENTRY("vfa_audio_generation", "VFA succeeded.") "},"
+	ENTRY("asf_notification", "The ASF is told by the completion event.") "},"
 	ENTRY("finalization", "Podcast generation ended with status completed.") "}]";
 /* clang-format on */
 

@@ -13,6 +13,7 @@
 
 #include "engine/aftermath.h"
 #include "engine/caller.h"
+#include "engine/harvester.h"
 #include "engine/intake.h"
 #include "engine/ledger_parts.h"
 #include "engine/outbox.h"
@@ -90,6 +91,7 @@ void ledger_session_lost(struct ledger *l, const struct err *e)
 	l->lease = 0;
 	intake_poke(l->house->intake);
 	caller_recall(l->house->caller);
+	harvester_recall(l->house->harvester);
 }
 
 static void try_session(struct ledger *l)

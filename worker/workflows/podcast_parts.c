@@ -306,7 +306,9 @@ static enum progress end(struct run *run, const struct podcast *p, const char *l
 	struct ending ending = {.status = status_of(legacy), .code = code, .error = error};
 
 	outcome_of(run, p, legacy, error, &o);
-	log = make_log(run, legacy, o.asf_status, error);
+	log = make_log(run, legacy,
+		       o.streamed ? "The ASF is told by the completion event." : o.asf_status,
+		       error);
 	ending.result = make_result(run, p, &o, log);
 	ending.context = make_context(p);
 	ending.error_details = make_error(run, &o, code);
