@@ -77,12 +77,12 @@ build() {
 	say "$1 is built, $((SECONDS - began)) s"
 }
 
-# The tests of preset $1 whose labels match $2.
+# The tests of preset $1 whose labels match $2, and whose names match $3 if that is given; $4 says how.
 run() {
-	local log="build/ctest-$1-${2//|/-}.log" line total bad pid
+	local log="build/ctest-$1-${2//|/-}${4:+-$4}.log" line total bad pid
 	build "$1" || return
-	say "$1: $2"
-	env "$mark" "${plain[@]}" ctest --test-dir "build/$1" -L "^($2)\$" -j "$jobs" --timeout 120 \
+	say "$1: $2${4:+, $4}"
+	env "$mark" "${plain[@]}" ctest --test-dir "build/$1" -L "^($2)\$" ${3:+-R "$3"} -j "$jobs" --timeout 120 \
 		--no-tests=error --output-on-failure 2>&1 | tee "$log"
 	line=$(grep -E '^[0-9]+% tests passed, [0-9]+ tests? failed out of [0-9]+' "$log" | tail -n 1)
 	if [ -z "$line" ]; then
@@ -93,7 +93,7 @@ run() {
 	total=$(sed -E 's/.*out of ([0-9]+).*/\1/' <<<"$line")
 	failed=$((failed + bad))
 	passed=$((passed + total - bad))
-	closing+=("$1: $2
+	closing+=("$1: $2${4:+, $4}
 $(sed -n '/^[0-9]*% tests passed, /,$p' "$log")")
 	for pid in $(strays); do
 		broken "$1: a test has left process $pid running: $(tr '\0' ' ' <"/proc/$pid/cmdline")"
@@ -186,6 +186,12 @@ if [ "$what" != labels ]; then
 	run dev-clang 'unit|property'
 fi
 [ -z "$race" ] || run tsan "$race"
+# Criterion cannot run under ThreadSanitizer, but a worker can: the same tests from outside, against it.
+if [ "$what" = all ] && build tsan; then
+	export CPOA_WORKER_BIN=$PWD/build/tsan/cpoa
+	run dev integration 'integration\.(podcast|takeover|jobs)$' worker-under-tsan
+	unset CPOA_WORKER_BIN
+fi
 
 for part in "${closing[@]}"; do
 	printf '\n== %s\n' "$part"

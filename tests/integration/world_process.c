@@ -241,7 +241,8 @@ const char *world_agents_url(struct world *w)
 
 int world_worker_with(struct world *w, bool ready, const char *const *environment)
 {
-	const char *argv[] = {getenv("CPOA_BIN"), "worker", NULL};
+	const char *other = getenv("CPOA_WORKER_BIN");
+	const char *argv[] = {other ? other : getenv("CPOA_BIN"), "worker", NULL};
 	int index = w->n_workers++;
 	struct child *c = &w->worker[index];
 	struct environment env;
