@@ -175,7 +175,8 @@ void http_cancel(struct http *h, struct http_request *r)
 void http_request_release(struct http_request *r)
 {
 	assert(!r->handle);
-	strbuf_release(&r->answer);
+	if (r->answer.buf) /* a zeroed one was never started */
+		strbuf_release(&r->answer);
 	free(r->location);
 	r->location = NULL;
 }
@@ -223,7 +224,7 @@ static void end_stillborn(struct http *h)
 	struct transfer *t;
 	size_t n = 0;
 
-	LIST_FOREACH(t, &h->stillborn, link)
+	for (t = LIST_FIRST(&h->stillborn); t; t = LIST_NEXT(t, link))
 		n++;
 	for (; n > 0 && (t = LIST_FIRST(&h->stillborn)) != NULL; n--)
 		end(h, t);
@@ -249,15 +250,17 @@ static void serve_sockets(struct http *h)
 }
 
 /*
- * wake_ms stays as it is until curl sets another: it does not repeat a time that it has told once
- * (Curl_update_timer), not even when it was woken a fraction too early for it.
+ * A time that has come is forgotten before curl is told of it: curl sets the next one by its
+ * callback, and when there is none left it calls nobody, so that an old one would be due for ever.
  */
 static void serve_timers(struct http *h)
 {
 	int running;
 
-	if (h->wake_ms >= 0 && clock_mono_ms() >= h->wake_ms)
-		curl_multi_socket_action(h->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+	if (h->wake_ms < 0 || clock_mono_ms() < h->wake_ms)
+		return;
+	h->wake_ms = -1;
+	curl_multi_socket_action(h->multi, CURL_SOCKET_TIMEOUT, 0, &running);
 }
 
 void http_work(struct http *h)
@@ -308,9 +311,14 @@ bool http_ask(const char *method, const char *url, const char *body, int64_t tim
 {
 	bool done = false;
 	struct http_options options = {.user_agent = "cpoa"};
-	struct http_request r = {.method = method, .url = url, .body = body,
-				 .body_len = body ? strlen(body) : 0, .timeout_ms = timeout_ms,
-				 .body_max = answer->max, .done = note_done, .owner = &done};
+	struct http_request r = {.method = method,
+				 .url = url,
+				 .body = body,
+				 .body_len = body ? strlen(body) : 0,
+				 .timeout_ms = timeout_ms,
+				 .body_max = answer->max,
+				 .done = note_done,
+				 .owner = &done};
 	struct http *h = http_new(&options, e);
 
 	if (!h)

@@ -20,6 +20,7 @@ struct transfer {
 	int64_t begun_us;
 	size_t header_bytes;
 	bool too_large;
+	bool address_passed;			       /* address_ok let at least one by */
 	struct curl_slist lines[HTTP_HEADERS_MAX + 2]; /* a list for curl, without allocations */
 	char error[CURL_ERROR_SIZE];
 };
@@ -29,8 +30,8 @@ LIST_HEAD(transfer_list, transfer);
 struct http {
 	CURLM *multi;
 	int epoll;
-	int64_t wake_ms; /* monotonic; -1: curl waits for no time */
-	struct transfer_list flying;    /* in the multi handle */
+	int64_t wake_ms;		/* monotonic; -1: curl waits for no time */
+	struct transfer_list flying;	/* in the multi handle */
 	struct transfer_list stillborn; /* could not begin; the outcome is in the request */
 	struct transfer_list idle;
 	size_t n_idle, in_flight;

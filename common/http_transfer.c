@@ -14,8 +14,8 @@
 
 enum {
 	HEADER_BYTES_MAX = 64 << 10,
-	BUFFER_SIZE = 16 << 10,      /* of each request under way; there may be ten thousand */
-	CONNECT_MS_MAX = 10000,      /* a host that is gone is known sooner than a slow one */
+	BUFFER_SIZE = 16 << 10, /* of each request under way; there may be ten thousand */
+	CONNECT_MS_MAX = 10000, /* a host that is gone is known sooner than a slow one */
 	RETRY_AFTER_S_MAX = 7 * 86400,
 };
 
@@ -52,9 +52,11 @@ static curl_socket_t open_judged(void *ctx, curlsocktype purpose, struct curl_so
 	 * server can change it. */
 	if (!r || !r->address_ok(&to->addr, r->address_ctx)) {
 		if (r)
-			r->address_refused = true;
+			r->address_refused = !t->address_passed;
 		return CURL_SOCKET_BAD;
 	}
+	t->address_passed = true;
+	r->address_refused = false;
 	return socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
 }
 
@@ -203,7 +205,7 @@ bool http_transfer_prepare(struct transfer *t)
 
 	t->begun_us = clock_mono_us();
 	t->header_bytes = 0;
-	t->too_large = false;
+	t->too_large = t->address_passed = false;
 	t->error[0] = '\0';
 	r->outcome = HTTP_UNREACHABLE;
 	r->status = 0;

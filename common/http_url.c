@@ -69,7 +69,8 @@ bool http_url_read(struct http_url *out, const char *text, struct err *e)
 		BUG("out of memory");
 	if (strnlen(text, HTTP_URL_MAX) == HTTP_URL_MAX)
 		return err_set(e, ERR_REJECT, "a URL of more than %d bytes", HTTP_URL_MAX - 1);
-	if (curl_url_set(url, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME | LENIENT) != CURLUE_OK ||
+	if (curl_url_set(url, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME | LENIENT) !=
+		    CURLUE_OK ||
 	    !is_http(url))
 		return err_set(e, ERR_REJECT, "not an http or https URL: %s", text);
 	if (curl_url_get(url, CURLUPART_HOST, &host, 0) != CURLUE_OK || !*host ||

@@ -1,7 +1,7 @@
 #!/bin/bash
 # A podcast from the queue to the event, on a machine that has nothing but this repository:
 # installs packages, builds, starts a private PostgreSQL and RabbitMQ, stand-ins for the agents
-# and a worker, sends one podcast through, and ends all that it started.
+# and a worker, sends one podcast and one search through, and ends all that it started.
 #
 #   tests/quickstart.sh [--style sync|async] [--keep]
 #   tests/quickstart.sh --stop
@@ -167,7 +167,9 @@ start_agents() {
 	launch agents build/cpoa-agents --port 0 --style "$style" --latency 300 --audio-dir "$audio"
 	await agents 10 grep -q '^cpoa-agents listening on http' "$run/agents.log"
 	url=$(sed -n 's/^cpoa-agents listening on \(http[^ ]*\).*/\1/p' "$run/agents.log" | head -n 1)
-	export WCHA_SERVICE_BASE_URL=$url
+	# The worker harvests the web itself; here the web is what the stand-ins serve.
+	unset WCHA_SERVICE_BASE_URL
+	export WCHA_SEARCH_URL="$url/search?q={query}" WCHA_ALLOW_HOSTS=${url#http://}
 	export PSWA_SERVICE_URL=$url/v1/weave_script
 	export VFA_SERVICE_URL=$url/v1/forge_voice
 	export SCA_SERVICE_URL=$url/craft_snippet
@@ -214,6 +216,14 @@ podcast() {
 	printf '\nListen to it:\n\n    %s\n\n' "${sound#"$PWD"/}"
 }
 
+search() {
+	printf 'A search on lighthouses, a snippet of each topic:\n\n'
+	build/cpoa enqueue search_results_generation --arg query="lighthouses" \
+		--client-id quickstart --wait --timeout 60 8>&- ||
+		fail "the search failed (the stand-ins' log is $run/agents.log)" "$run/worker.log"
+	printf '\n'
+}
+
 # What a shell needs to use what is left running.
 write_env() {
 	local name
@@ -231,7 +241,7 @@ leave_running() {
 		    . build/quickstart/env
 		    build/cpoa enqueue podcast_generation --arg topic="Why the sea is salt" --wait
 		    build/cpoa workflow list
-		    curl $WCHA_SERVICE_BASE_URL/calls
+		    curl $IGA_SERVICE_URL/calls
 		    curl http://127.0.0.1:$CPOA_HTTP_PORT/metrics
 
 		where the environment is this:
@@ -289,6 +299,7 @@ migrate
 start_agents
 start_worker
 podcast
+search
 if [ -n "$keep" ]; then
 	leave_running
 	trap - EXIT INT TERM HUP

@@ -49,6 +49,7 @@ static int livez(void *ctx, struct strbuf *body, const char **type)
 	static const char *const names[THREAD_COUNT] = {[THREAD_INTAKE] = "intake",
 							[THREAD_LEDGER] = "ledger",
 							[THREAD_CALLER] = "caller",
+							[THREAD_HARVESTER] = "harvester",
 							[THREAD_OUTBOX] = "outbox"};
 	struct house *house = ctx;
 	struct json_object *checks = json_object_new_object();

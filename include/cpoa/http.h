@@ -24,9 +24,7 @@
 #include "cpoa/err.h"
 #include "cpoa/strbuf.h"
 
-enum {
-	HTTP_HEADERS_MAX = 12
-};
+enum { HTTP_HEADERS_MAX = 12 };
 
 struct http;
 struct sockaddr;
@@ -62,9 +60,9 @@ struct http_request {
 	void (*done)(struct http_request *r);
 	void *owner;
 	/*
-	 * Judges each address before a socket for it is made, after the name was resolved; NULL: all
-	 * are fine. A kept connection is not judged again: a struct http whose requests are guarded
-	 * must open none to the same host and port without a guard.
+	 * Judges each address before a socket for it is made, after the name was resolved; NULL:
+	 * all are fine. A kept connection is not judged again: a struct http whose requests are
+	 * guarded must open none to the same host and port without a guard.
 	 */
 	bool (*address_ok)(const struct sockaddr *address, void *ctx);
 	void *address_ctx;
@@ -78,7 +76,7 @@ struct http_request {
 	struct strbuf answer;
 	char content_type[128];
 	char *location;	      /* of a 3xx, shorter than HTTP_URL_MAX; else NULL */
-	bool address_refused; /* by address_ok, at least one */
+	bool address_refused; /* address_ok let none by */
 	char error[256];      /* what went wrong, when not HTTP_ANSWERED */
 	int64_t took_us;
 
@@ -100,7 +98,7 @@ void http_start(struct http *h, struct http_request *r);
 /* Takes it back: `done` will not be called. */
 void http_cancel(struct http *h, struct http_request *r);
 
-/* Frees the answer; the struct may be used again. */
+/* Frees the answer, also of a zeroed struct; it may be used again. */
 void http_request_release(struct http_request *r);
 
 /* For poll(2): readable when there is something to do. */
@@ -120,9 +118,7 @@ MUST_CHECK bool http_ask(const char *method, const char *url, const char *body, 
 
 /* ---- URLs (RFC 3986, by libcurl's parser) ---- */
 
-enum {
-	HTTP_URL_MAX = 2048
-};
+enum { HTTP_URL_MAX = 2048 };
 
 /* `reference` resolved against `base`; http and https only, without user information or fragment.
  */
@@ -130,7 +126,7 @@ MUST_CHECK bool http_resolve(const char *base, const char *reference, char out[H
 			     struct err *e);
 
 struct http_url {
-	char host[256]; /* lower case; an IPv6 address in its brackets, an IPv4 one in four decimals */
+	char host[256]; /* lower case; IPv6 in its brackets, IPv4 as four decimals */
 	unsigned port;	/* the scheme's when none is given */
 	bool user_info;
 };

@@ -15,11 +15,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
-enum {
-	CONNECTION_BYTES = 16 << 10,
-	CONNECTIONS_MAX = 60000,
-	FLOOD_BLOCK = 8 << 10
-};
+enum { CONNECTION_BYTES = 16 << 10, CONNECTIONS_MAX = 60000, FLOOD_BLOCK = 8 << 10 };
 
 /* One request and its answer; http.c's from the first callback to the last. */
 struct exchange {
@@ -125,7 +121,8 @@ static enum MHD_Result send_answer(struct exchange *exchange)
 
 	if (!response)
 		return MHD_NO;
-	(void)MHD_add_response_header(response, "Content-Type", "application/json");
+	(void)MHD_add_response_header(response, "Content-Type",
+				      answer->type ? answer->type : "application/json");
 	if (answer->retry_after >= 0) {
 		(void)snprintf(seconds, sizeof(seconds), "%ld", answer->retry_after);
 		(void)MHD_add_response_header(response, "Retry-After", seconds);
@@ -197,6 +194,7 @@ static void take_request(struct exchange *exchange, const char *method, const ch
 	for (int i = 0; i < QUERY_N; i++)
 		request.query[i] = MHD_lookup_connection_value(
 			exchange->connection, MHD_GET_ARGUMENT_KIND, query_names[i]);
+	request.host = MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND, "host");
 	request.body = exchange->body.data ? exchange->body.data : "";
 	request.body_len = exchange->body.len;
 	if (request.body_len)

@@ -14,15 +14,15 @@ const char *const header_names[HEADER_N] = {
 };
 
 const char *const query_names[QUERY_N] = {
-	[QUERY_AGENT] = "agent",
-	[QUERY_KEY] = "key",
-	[QUERY_WORKFLOW] = "workflow_id",
-	[QUERY_KIND] = "kind",
+	[QUERY_AGENT] = "agent", [QUERY_KEY] = "key", [QUERY_WORKFLOW] = "workflow_id",
+	[QUERY_KIND] = "kind",	 [QUERY_Q] = "q",     [QUERY_FORMAT] = "format",
+	[QUERY_TOPIC] = "topic",
 };
 
 static const char *const kind_names[] = {
 	[CALL_SUBMIT] = "submit",
 	[CALL_POLL] = "poll",
+	[CALL_PAGE] = "page",
 	[CALL_UNKNOWN] = "unknown",
 };
 

@@ -447,6 +447,9 @@ void route(struct standin *standin, const struct request *request, struct answer
 		submit(&submission);
 	} else if (task && strcmp(request->method, "GET") == 0) {
 		poll_route(standin, request, task, &note, answer);
+	} else if (strcmp(request->method, "GET") == 0 &&
+		   web_route(&standin->options, request, answer)) {
+		note.kind = CALL_PAGE;
 	} else if (agent || task) {
 		answer_error(answer, 405, "METHOD_NOT_ALLOWED", "Not by this method.");
 	} else {

@@ -98,15 +98,7 @@ struct json_object *json_taint(struct json_object *value, const char *bytes, siz
 
 /* ---- the six agents ---- */
 
-enum agent_id {
-	WCHA,
-	PSWA,
-	VFA,
-	SCA,
-	IGA,
-	TDA,
-	AGENT_N
-};
+enum agent_id { WCHA, PSWA, VFA, SCA, IGA, TDA, AGENT_N };
 
 enum header_id {
 	HEADER_KEY,
@@ -125,6 +117,9 @@ enum query_id {
 	QUERY_KEY,
 	QUERY_WORKFLOW,
 	QUERY_KIND,
+	QUERY_Q,
+	QUERY_FORMAT,
+	QUERY_TOPIC,
 	QUERY_N
 };
 extern const char *const query_names[QUERY_N];
@@ -135,6 +130,7 @@ struct request {
 	const char *path;
 	const char *header[HEADER_N]; /* NULL when absent */
 	const char *query[QUERY_N];
+	const char *host; /* what the client calls us, or NULL */
 	const char *body; /* NUL-terminated */
 	size_t body_len;
 	bool json_valid;	  /* the body is JSON */
@@ -212,11 +208,7 @@ bool refuse(struct refusal *refusal, const char *code, const char *message); /* 
 
 /* ---- faults.c: planned misbehaviour ---- */
 
-enum fault_phase {
-	PHASE_SUBMIT,
-	PHASE_POLL,
-	PHASE_TERMINAL
-};
+enum fault_phase { PHASE_SUBMIT, PHASE_POLL, PHASE_TERMINAL };
 
 enum fault_effect {
 	EFFECT_NONE,
@@ -253,11 +245,7 @@ bool fault_parse(const char *spec, struct fault *fault, char error[128]) MUST_CH
 
 /* ---- options.c: what can be set, at start and by POST /control ---- */
 
-enum style {
-	STYLE_SYNC,
-	STYLE_ASYNC,
-	STYLE_MIXED
-};
+enum style { STYLE_SYNC, STYLE_ASYNC, STYLE_MIXED };
 
 struct options {
 	long port;
@@ -333,11 +321,7 @@ void store_trim(struct store *store, size_t max);
 
 /* ---- record.c: what GET /calls tells ---- */
 
-enum call_kind {
-	CALL_SUBMIT,
-	CALL_POLL,
-	CALL_UNKNOWN
-};
+enum call_kind { CALL_SUBMIT, CALL_POLL, CALL_PAGE, CALL_UNKNOWN };
 
 struct call {
 	struct call *next;
@@ -384,13 +368,7 @@ struct standin {
 	struct stats stats[AGENT_N];
 };
 
-enum manner {
-	ANSWER_PLAIN,
-	ANSWER_RESET,
-	ANSWER_HANG,
-	ANSWER_DRIP,
-	ANSWER_FLOOD
-};
+enum manner { ANSWER_PLAIN, ANSWER_RESET, ANSWER_HANG, ANSWER_DRIP, ANSWER_FLOOD };
 
 struct answer {
 	enum manner manner;
@@ -398,6 +376,7 @@ struct answer {
 	char *body; /* owned */
 	size_t len;
 	long retry_after; /* -1: no header */
+	const char *type; /* NULL: application/json */
 	int64_t due_us;	  /* not before */
 	struct speech *speech;
 	const struct agent *agent; /* whose in_flight counts this; NULL: nobody's */
@@ -411,6 +390,14 @@ bool admin_route(struct standin *standin, const struct request *request, struct 
 void answer_text(struct answer *answer, unsigned status, struct buf *body); /* takes the body */
 void answer_json(struct answer *answer, unsigned status, struct json_object *body); /* takes it */
 void answer_error(struct answer *answer, unsigned status, const char *code, const char *message);
+
+/* ---- web.c: a search engine and what it finds, for whoever harvests the web by himself ---- */
+
+/* False when the path is none of its. */
+bool web_route(const struct options *options, const struct request *request, struct answer *answer);
+enum { WCHA_PARAGRAPHS = 7 };
+/* wcha.c: the n-th paragraph on a topic. */
+void wcha_paragraph(struct buf *out, size_t n, const char *topic);
 
 /* ---- hold.c: connections that wait, all in one thread ---- */
 

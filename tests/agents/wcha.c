@@ -10,15 +10,11 @@
 #include <string.h>
 #include <strings.h>
 
-enum {
-	PARAGRAPHS = 7,
-	SENTENCES = 5,
-	TOPIC_CHARS_MAX = 120
-};
+enum { SENTENCES = 5, TOPIC_CHARS_MAX = 120 };
 
 /* "@" stands for the topic. */
 /* clang-format off */
-static const char *const article[PARAGRAPHS][SENTENCES] = {
+static const char *const article[WCHA_PARAGRAPHS][SENTENCES] = {
 	{
 		"Few subjects have moved from the margins to the centre of attention as "
 			"quickly as @.",
@@ -111,7 +107,7 @@ static void add_sentence(struct buf *out, const char *sentence, const char *topi
 	buf_adds(out, sentence);
 }
 
-static void add_paragraph(struct buf *out, size_t n, const char *topic)
+void wcha_paragraph(struct buf *out, size_t n, const char *topic)
 {
 	size_t topic_len = utf8_prefix(topic, TOPIC_CHARS_MAX);
 
@@ -133,7 +129,7 @@ static void work(const struct job *job, struct outcome *outcome)
 	if (!topic)
 		topic = "this page";
 	for (size_t i = 0; i < source_n; i++) {
-		size_t until = PARAGRAPHS * (i + 1) / source_n;
+		size_t until = WCHA_PARAGRAPHS * (i + 1) / source_n;
 
 		source.len = 0;
 		buf_addf(&source, "%s%012llx", sources[i],
@@ -144,7 +140,7 @@ static void work(const struct job *job, struct outcome *outcome)
 		for (size_t first = done; done < until; done++) {
 			if (done > first)
 				buf_adds(&content, "\n\n");
-			add_paragraph(&content, done, topic);
+			wcha_paragraph(&content, done, topic);
 		}
 	}
 	/* Articles about one topic differ, so that a test sees when one is taken for another. */

@@ -3,6 +3,8 @@
  *
  *   extraction DIR > predictions.json    for score.py: DIR/KEY.html -> {"KEY": {"articleBody": …}}
  *   extraction --bench DIR [SECONDS]     prints MB/s of HTML on one core, and the slowest page
+ *   extraction --mutate DIR [PAGES]      extracts so many damaged pages, prints the slowest; fails
+ *                                        when one takes over a second
  */
 #include <dirent.h>
 #include <json.h>
@@ -15,11 +17,12 @@
 #include "harvest/extract.h"
 
 enum {
-	PAGES_MAX = 20000
+	PAGES_MAX = 20000,
+	PAGE_ROOM = 4 << 20 /* bytes of a damaged page */
 };
 
 struct page {
-	char key[256];
+	char *key;
 	char *html;
 	size_t len;
 };
@@ -43,7 +46,7 @@ static bool read_page(struct page *page, const char *dir, const char *name)
 	page->html = xmalloc((size_t)size + 1);
 	page->len = fread(page->html, 1, (size_t)size, f);
 	fclose(f);
-	snprintf(page->key, sizeof(page->key), "%.*s", (int)strcspn(name, "."), name);
+	page->key = xstrndup(name, strcspn(name, "."));
 	return true;
 }
 
@@ -105,23 +108,94 @@ static void bench(double seconds)
 		rounds++;
 	} while (now() - start < seconds);
 	printf("%.1f MB/s of HTML (%zu pages, %.1f MB, %zu rounds); slowest page %.1f ms (%s)\n",
-	       (double)bytes / 1e6 / (now() - start), pages_n,
-	       (double)bytes / 1e6 / (double)rounds, rounds, slowest * 1e3, pages[slow].key);
+	       (double)bytes / 1e6 / (now() - start), pages_n, (double)bytes / 1e6 / (double)rounds,
+	       rounds, slowest * 1e3, pages[slow].key);
+}
+
+static unsigned dice(unsigned sides)
+{
+	static unsigned long long state = 88172645463325252ull;
+	state ^= state << 13;
+	state ^= state >> 7;
+	state ^= state << 17;
+	return (unsigned)(state % sides);
+}
+
+/* Damages a copy of a page that has room for PAGE_ROOM bytes; returns its length. */
+static size_t damage(char *html, size_t len)
+{
+	static const char *const pieces[] = {"<",	    ">",	"<div>", "</div>",
+					     "<!--",	    "\"",	"<p>",	 "<script>",
+					     "<table><tr>", "<ul><li>", "&#",	 "<a href="};
+	for (unsigned wounds = 1 + dice(40); wounds > 0 && len > 1; wounds--) {
+		size_t at = dice((unsigned)len), n = 1 + dice((unsigned)(len - at));
+		const char *piece = pieces[dice(sizeof(pieces) / sizeof(pieces[0]))];
+		switch (dice(5)) {
+		case 0:
+			html[at] = (char)dice(256);
+			break;
+		case 1: /* a hole */
+			n = n > 2000 ? 2000 : n;
+			memmove(html + at, html + at + n, len - at - n);
+			len -= n;
+			break;
+		case 2: /* said twice */
+			if (len + n <= PAGE_ROOM) {
+				memmove(html + at + n, html + at, len - at);
+				len += n;
+			}
+			break;
+		case 3: /* written over, again and again */
+			for (size_t i = at; i < at + n && i + strlen(piece) < len;
+			     i += strlen(piece))
+				memcpy(html + i, piece, strlen(piece));
+			break;
+		default: /* cut */
+			len = dice(20) == 0 ? at : len;
+			break;
+		}
+	}
+	return len;
+}
+
+static int mutate(size_t count)
+{
+	char *html = xmalloc(PAGE_ROOM);
+	double slowest = 0;
+	for (size_t i = 0; i < count; i++) {
+		const struct page *page = &pages[dice((unsigned)pages_n)];
+		size_t len = page->len < PAGE_ROOM ? page->len : PAGE_ROOM;
+		memcpy(html, page->html, len);
+		len = damage(html, len);
+		double before = now();
+		free(extract_text(html, len, NULL, NULL));
+		double took = now() - before;
+		slowest = took > slowest ? took : slowest;
+	}
+	free(html);
+	printf("%zu damaged pages, the slowest %.1f ms\n", count, slowest * 1e3);
+	return slowest > 1 ? 1 : 0;
 }
 
 int main(int argc, char **argv)
 {
-	bool timed = argc > 1 && strcmp(argv[1], "--bench") == 0;
-	const char *dir = argv[timed ? 2 : 1];
-	if (dir == NULL || !read_pages(dir)) {
-		fprintf(stderr, "usage: extraction [--bench] DIR [SECONDS]   (DIR holds *.html)\n");
+	const char *mode = argc > 2 && strncmp(argv[1], "--", 2) == 0 ? argv[1] : "";
+	char **rest = argv + (mode[0] != '\0' ? 2 : 1);
+	if (rest[0] == NULL || !read_pages(rest[0])) {
+		fprintf(stderr, "usage: extraction DIR | --bench DIR [SECONDS] | "
+				"--mutate DIR [PAGES]   (DIR holds *.html)\n");
 		return 2;
 	}
-	if (timed)
-		bench(argc > 3 ? strtod(argv[3], NULL) : 3);
+	int status = 0;
+	if (strcmp(mode, "--bench") == 0)
+		bench(rest[1] != NULL ? strtod(rest[1], NULL) : 3);
+	else if (strcmp(mode, "--mutate") == 0)
+		status = mutate(rest[1] != NULL ? strtoul(rest[1], NULL, 10) : 10000);
 	else
 		predict();
-	for (size_t i = 0; i < pages_n; i++)
+	for (size_t i = 0; i < pages_n; i++) {
 		free(pages[i].html);
-	return 0;
+		free(pages[i].key);
+	}
+	return status;
 }

@@ -1,4 +1,4 @@
-/* WCHA as a service: web content about a topic (agents.md §2.1, §6). */
+/* WCHA, a service or engine/harvester.h: web content about a topic (agents.md §2.1, §6). */
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +17,8 @@ static struct json_object *harvest_of(struct json_object *result, const char *co
 	json_set(o, "content", json_object_new_string_len(content, (int)n));
 	json_set_ref(o, "source_urls", json_arr(result, "source_urls"));
 	json_set_str(o, "message", json_str(result, "message"));
+	if (json_arr(result, "sources"))
+		json_set_ref(o, "sources", json_arr(result, "sources"));
 	return o;
 }
 
@@ -60,6 +62,8 @@ const struct reply *wcha_harvest(struct run *run, const char *topic)
 			     (int64_t)utf8_count(content, strlen(content)));
 		json_set_ref(summary, "source_urls", json_arr(body, "source_urls"));
 		json_set_str(summary, "message", json_str(body, "message"));
+		if (json_arr(body, "sources"))
+			json_set_ref(summary, "sources", json_arr(body, "sources"));
 		call_summary(call, summary);
 	}
 	return call_reply(call);

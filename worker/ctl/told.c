@@ -107,6 +107,61 @@ static void print_podcast(struct json_object *result)
 	print_field("listen at", json_str(result, "asf_websocket_url"));
 }
 
+enum { NUMBER_COLUMNS = 4, SUMMARY_COLUMNS = 96 };
+
+/* A text as lines of whole words, each after the columns that the number takes. */
+static void print_folded(const char *text)
+{
+	AUTO(strbuf_release) struct strbuf clean, line;
+	int width = output_width();
+	size_t n;
+
+	if (width == 0 || width > SUMMARY_COLUMNS)
+		width = SUMMARY_COLUMNS;
+	strbuf_init(&clean, 4 * TEXT_CLEAN_MAX);
+	strbuf_init(&line, 4 * TEXT_CLEAN_MAX);
+	text_clean(&clean, text, 0);
+	for (const char *p = clean.buf + strspn(clean.buf, " "); *p; p += n + strspn(p + n, " ")) {
+		size_t before = line.len;
+
+		n = strcspn(p, " ");
+		if (before)
+			strbuf_addc(&line, ' ');
+		strbuf_add(&line, p, n);
+		if (!before || text_columns(line.buf) <= width - NUMBER_COLUMNS)
+			continue;
+		strbuf_cut(&line, before);
+		printf("%*s%s\n", NUMBER_COLUMNS, "", line.buf);
+		strbuf_reset(&line);
+		strbuf_add(&line, p, n);
+	}
+	if (line.len)
+		printf("%*s%s\n", NUMBER_COLUMNS, "", line.buf);
+}
+
+static void print_snippet(size_t number, struct json_object *snippet)
+{
+	AUTO(strbuf_release) struct strbuf title;
+	const char *summary = json_str(snippet, "summary");
+
+	strbuf_init(&title, 4 * TEXT_CLEAN_MAX);
+	text_clean(&title, json_str(snippet, "title"), 0);
+	printf("\n%2zu  %s\n", number, title.len ? title.buf : "(no title)");
+	if (summary)
+		print_folded(summary);
+}
+
+/* What search, exploration and landing page give; NULL: it is none of theirs. */
+static struct json_object *snippets_of(struct json_object *result)
+{
+	static const char *const lists[] = {"search_results", "explored_topics", "snippets"};
+	struct json_object *list = NULL;
+
+	for (size_t i = 0; !list && i < sizeof(lists) / sizeof(*lists); i++)
+		list = json_arr(result, lists[i]);
+	return list;
+}
+
 static void print_any(struct json_object *result)
 {
 	puts(json_object_to_json_string_ext(result, JSON_C_TO_STRING_PRETTY |
@@ -116,12 +171,19 @@ static void print_any(struct json_object *result)
 void told_print_result(struct json_object *data)
 {
 	struct json_object *result = json_obj(data, "result");
+	struct json_object *snippets;
 	const char *type = json_str(data, "workflow_type");
 
 	if (!result)
 		return;
+	snippets = snippets_of(result);
 	if (type && strcmp(type, podcast_generation.type) == 0)
 		print_podcast(result);
+	else if (type && strcmp(type, snippet_generation.type) == 0 && json_str(result, "title"))
+		print_snippet(1, result);
+	else if (snippets)
+		for (size_t i = 0; i < json_object_array_length(snippets); i++)
+			print_snippet(i + 1, json_object_array_get_idx(snippets, i));
 	else
 		print_any(result);
 }

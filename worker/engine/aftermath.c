@@ -9,12 +9,18 @@
 #include "cpoa/log.h"
 
 #include "engine/caller.h"
+#include "engine/harvester.h"
 #include "engine/intake.h"
 #include "engine/ledger.h"
 #include "engine/outbox.h"
 #include "engine/pool.h"
 #include "engine/send.h"
 #include "engine/stats.h"
+
+static bool harvested_here(const struct house *house, const struct call *call)
+{
+	return call->agent->index == AGENT_WCHA && !*house->policy.agent[AGENT_WCHA].url;
+}
 
 void send_call(struct house *house, struct call *call)
 {
@@ -26,6 +32,8 @@ void send_call(struct house *house, struct call *call)
 	run_ref(call->run);
 	if (call->agent->local)
 		ledger_look_up(house->ledger, call);
+	else if (harvested_here(house, call))
+		harvester_send(house->harvester, call);
 	else
 		caller_send(house->caller, call);
 }
@@ -108,8 +116,10 @@ static void over(struct house *house, struct run *run)
 	for (struct call *call = run->calls; call; call = call->next)
 		out |= call->out;
 	pool_over(house->pool, run);
-	if (out)
+	if (out) {
 		caller_forget(house->caller, run_ref(run));
+		harvester_forget(house->harvester, run_ref(run));
+	}
 	house_leave(house, run);
 }
 

@@ -80,23 +80,23 @@ static void on_done(struct harvest *harvest, void *owner)
 }
 
 /* What WCHA's request asks for: {"url"} or {"topic"} (agents.md §2.1). */
-static char *wish_of(const struct call *call)
+static struct json_object *wish_of(const struct call *call)
 {
-	AUTO(json_put) struct json_object *o = NULL;
-	const char *what = NULL;
+	struct json_object *o = NULL;
 	struct err e;
 
 	if (call->request && json_read(call->request, call->request_len, JSON_DEPTH_MAX, JSON_MEND,
 				       &o, &e) == JSON_OK)
-		what = json_str(o, "url") ? json_str(o, "url") : json_str(o, "topic");
-	return what ? xstrdup(what) : NULL;
+		return o;
+	return NULL;
 }
 
 static void start(struct harvester *hv, struct picking *p)
 {
-	AUTO(free_ptr) char *what = wish_of(p->call);
+	AUTO(json_put) struct json_object *wish = wish_of(p->call);
+	const char *topic = json_str(wish, "topic"), *url = json_str(wish, "url");
 
-	if (!what) {
+	if (!topic && !url) {
 		struct call *call = land(p);
 
 		call->answer = (struct answer){.kind = ANSWER_REFUSED, .retry_after_ms = -1};
@@ -109,7 +109,7 @@ static void start(struct harvester *hv, struct picking *p)
 	TAILQ_INSERT_TAIL(&hv->working, p, link);
 	hv->n_working++;
 	p->begun_us = clock_mono_us();
-	p->harvest = harvest_start(hv->harvests, what, on_done, p);
+	p->harvest = harvest_start(hv->harvests, topic, url, on_done, p);
 }
 
 static void fill_places(struct harvester *hv)
@@ -245,14 +245,8 @@ void harvester_stop(struct harvester *hv)
 
 void harvester_free(struct harvester *hv)
 {
-	struct mail_list orders;
-	struct mail *mail;
-
 	if (!hv)
 		return;
-	orders = mailbox_take(&hv->orders);
-	while ((mail = mail_shift(&orders)))
-		free(mail_of(mail, struct order, mail));
 	harvests_free(hv->harvests);
 	mailbox_destroy(&hv->inbox);
 	mailbox_destroy(&hv->orders);

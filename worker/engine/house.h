@@ -11,6 +11,7 @@
  *	ledger    the PostgreSQL session, the lease; rescues orphans
  *	pool × N  nothing of their own: they run workflows
  *	caller    the curl multi handle and the timers of calls
+ *	harvester WCHA: its own curl multi handle, in the caller's place for WCHA's calls
  *	outbox    the publishing AMQP connection
  *	admin     nothing: it reads counters
  *
@@ -33,10 +34,18 @@ struct intake;
 struct ledger;
 struct pool;
 struct caller;
+struct harvester;
 struct outbox;
 
 /* The threads that /livez watches. */
-enum thread_index { THREAD_INTAKE, THREAD_LEDGER, THREAD_CALLER, THREAD_OUTBOX, THREAD_COUNT };
+enum thread_index {
+	THREAD_INTAKE,
+	THREAD_LEDGER,
+	THREAD_CALLER,
+	THREAD_HARVESTER,
+	THREAD_OUTBOX,
+	THREAD_COUNT
+};
 
 struct house {
 	const struct settings *settings;
@@ -46,6 +55,7 @@ struct house {
 	struct ledger *ledger;
 	struct pool *pool;
 	struct caller *caller;
+	struct harvester *harvester;
 	struct outbox *outbox;
 
 	/* The lease under which this worker may claim; 0: none now. A run that carries another

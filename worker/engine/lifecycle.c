@@ -11,6 +11,7 @@
 #include "cpoa/log.h"
 
 #include "engine/caller.h"
+#include "engine/harvester.h"
 #include "engine/intake.h"
 #include "engine/ledger.h"
 #include "engine/outbox.h"
@@ -48,6 +49,7 @@ bool house_start(struct house *house, const struct settings *settings, struct er
 	pthread_mutex_init(&house->gate, NULL);
 	pthread_mutex_lock(&house->gate);
 	started = http_global_init(e) && (house->caller = caller_start(house, e)) &&
+		  (house->harvester = harvester_start(house, e)) &&
 		  (house->outbox = outbox_start(house, e)) &&
 		  (house->intake = intake_start(house, e)) &&
 		  (house->pool = pool_start(house, (int)settings->threads, e)) &&
@@ -77,6 +79,7 @@ static void clear(struct house *house)
 	atomic_store(&house->stopping, true);
 	while (!house_empty(house) && clock_mono_us() < until) {
 		caller_recall(house->caller);
+		harvester_recall(house->harvester);
 		usleep(LOOK_MS * 1000);
 	}
 	if (!house_empty(house))
@@ -92,6 +95,8 @@ void house_stop(struct house *house)
 		intake_stop(house->intake);
 	if (house->caller)
 		caller_stop(house->caller);
+	if (house->harvester)
+		harvester_stop(house->harvester);
 	if (house->pool)
 		pool_stop(house->pool);
 	if (house->outbox)
@@ -101,6 +106,7 @@ void house_stop(struct house *house)
 	ledger_free(house->ledger);
 	outbox_free(house->outbox);
 	pool_free(house->pool);
+	harvester_free(house->harvester);
 	caller_free(house->caller);
 	intake_free(house->intake);
 	pthread_mutex_destroy(&house->gate);

@@ -1,11 +1,11 @@
 /*
  * lifecycle: a worker from its first thread to its last.
  *
- *	start   ledger, pool, caller, outbox, intake: each can already be posted to by those that
- * start after it drain   nothing new; what is in flight lands, until CPOA_DRAIN_SECONDS or a second
- * signal clear   what is left is let go: its rows stay, and others carry on from there at once stop
- * in reverse; the outbox publishes what is committed, the ledger gives its claims and its lease
- * back
+ *	start   ledger, pool, caller, harvester, outbox, intake: each can already be posted to by
+ * those that start after it drain   nothing new; what is in flight lands, until CPOA_DRAIN_SECONDS
+ * or a second signal clear   what is left is let go: its rows stay, and others carry on from there
+ * at once stop in reverse; the outbox publishes what is committed, the ledger gives its claims and
+ * its lease back
  */
 #ifndef ENGINE_LIFECYCLE_H
 #define ENGINE_LIFECYCLE_H

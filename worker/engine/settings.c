@@ -10,6 +10,8 @@
 #include "cpoa/conf.h"
 #include "cpoa/strbuf.h"
 
+#include "harvest/search.h"
+
 static const char *const database_types[] = {"postgres", NULL};
 static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
 static const char *const log_formats[] = {"json", "text", NULL};
@@ -44,7 +46,7 @@ static const struct conf_option table[] = {
 	{"POSTGRES_SSLMODE", CONF_TEXT, "", 0, 0, NULL, AT(pg_sslmode), "libpq's sslmode; empty: libpq's default"},
 	{"POSTGRES_SSLROOTCERT", CONF_TEXT, "", 0, 0, NULL, AT(pg_sslrootcert), "CA certificates of PostgreSQL"},
 
-	{"WCHA_SERVICE_BASE_URL", CONF_URL, "", 0, 0, NULL, AT(agent[AGENT_WCHA].url), "WCHA; /harvest is appended"},
+	{"WCHA_SERVICE_BASE_URL", CONF_URL, "", 0, 0, NULL, AT(agent[AGENT_WCHA].url), "WCHA as a service, /harvest is appended; empty: harvest in process"},
 	{"PSWA_SERVICE_URL", CONF_URL, "http://localhost:5004/weave_script", 0, 0, NULL, AT(agent[AGENT_PSWA].url), "PSWA"},
 	{"VFA_SERVICE_URL", CONF_URL, "http://localhost:5005/forge_voice", 0, 0, NULL, AT(agent[AGENT_VFA].url), "VFA"},
 	{"SCA_SERVICE_URL", CONF_URL, "http://localhost:5002/craft_snippet", 0, 0, NULL, AT(agent[AGENT_SCA].url), "SCA"},
@@ -62,6 +64,13 @@ static const struct conf_option table[] = {
 	AGENT_TIMES("SCA", AGENT_SCA, "30", "3", "180"),
 	AGENT_TIMES("IGA", AGENT_IGA, "30", "5", "240"),
 	AGENT_TIMES("TDA", AGENT_TDA, "30", "5", "180"),
+	{"WCHA_SEARCH_URL", CONF_URL, "https://html.duckduckgo.com/html/?q={query}", 0, 0, NULL, AT(search_url), "{query} is replaced; DuckDuckGo's HTML page or SearXNG's JSON"},
+	{"WCHA_SEARCH_MAX_RESULTS", CONF_INT, "3", 1, SEARCH_RESULTS_MAX, NULL, AT(search_max), "pages that are harvested for a topic"},
+	{"WCHA_REQUEST_TIMEOUT", CONF_SECONDS, "10", 0.01, 600, NULL, AT(harvest_timeout_us), "the search's request, and each page with its redirects"},
+	{"WCHA_USER_AGENT", CONF_TEXT, "AethercastContentHarvester/" CPOA_VERSION, 0, 0, NULL, AT(user_agent), "what the harvest calls itself"},
+	{"WCHA_MIN_CONTENT_LENGTH", CONF_INT, "150", 0, 1000000, NULL, AT(content_min), "characters; a page with less text is dropped"},
+	{"WCHA_MAX_BODY_BYTES", CONF_BYTES, "4MiB", 1024, 67108864, NULL, AT(body_max), "of a page, unpacked; one with more is dropped"},
+	{"WCHA_ALLOW_HOSTS", CONF_TEXT, "", 0, 0, NULL, AT(allow_hosts), "host[:port] with commas: may be harvested at addresses that are not public"},
 	{"WCHA_MAX_CONTENT_LENGTH", CONF_INT, "50000", 100, 1000000, NULL, AT(content_max), "bytes of harvested text that PSWA is given"},
 
 	{"CPOA_WORKFLOWS", CONF_TEXT, "all", 0, 0, NULL, AT(workflows), "comma-separated types that this worker consumes"},
@@ -126,6 +135,14 @@ static void append_path(char **url, const char *path)
 	*url = strbuf_detach(&sb, NULL);
 }
 
+static bool check_search(const struct settings *s, struct err *e)
+{
+	return strstr(s->search_url, "{query}") ||
+	       err_set(e, ERR_USAGE,
+		       "WCHA_SEARCH_URL is \"%.100s\": it must hold {query} where the topic goes",
+		       s->search_url);
+}
+
 bool settings_load(struct settings *s, struct err *e)
 {
 	struct strbuf warnings;
@@ -143,7 +160,7 @@ bool settings_load(struct settings *s, struct err *e)
 		s->threads = cores > 0 ? cores : 1;
 	append_path(&s->agent[AGENT_WCHA].url, "/harvest");
 	append_path(&s->agent[AGENT_IGA].url, "/generate_image");
-	if (choose_workflows(s, e))
+	if (choose_workflows(s, e) && check_search(s, e))
 		return true;
 	settings_release(s);
 	return false;
@@ -183,6 +200,22 @@ void settings_policy(const struct settings *s, struct policy *policy)
 			.interval_ms = s->agent[i].interval_us / 1000,
 			.total_ms = s->agent[i].total_us / 1000,
 		};
+}
+
+struct harvest_options settings_harvest(const struct settings *s)
+{
+	return (struct harvest_options){
+		.search_url = s->search_url,
+		.user_agent = s->user_agent,
+		.allow_hosts = s->allow_hosts,
+		.max_results = (int)s->search_max,
+		.timeout_ms = s->harvest_timeout_us / 1000,
+		.body_max = (size_t)s->body_max,
+		.content_min = (size_t)s->content_min,
+		.content_max = (size_t)s->content_max,
+		.retries = (unsigned)s->retries,
+		.backoff_ms = (int64_t)(s->backoff_factor_s * 1000),
+	};
 }
 
 struct db_options settings_db(const struct settings *s)

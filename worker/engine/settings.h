@@ -15,6 +15,7 @@
 
 #include "agents/agents.h"
 #include "core/policy.h"
+#include "harvest/harvest.h"
 #include "workflows/workflows.h"
 
 struct agent_settings {
@@ -40,7 +41,8 @@ struct settings {
 	char *http_bind;
 	bool declare_topology;
 	int log_level, log_format;
-	int64_t content_max;
+	char *search_url, *user_agent, *allow_hosts;
+	int64_t search_max, harvest_timeout_us, content_min, content_max, body_max;
 
 	/* derived */
 	bool runs[WORKFLOW_COUNT]; /* which types this worker consumes */
@@ -54,8 +56,9 @@ MUST_CHECK bool settings_load(struct settings *s, struct err *e);
 void settings_release(struct settings *s);
 void settings_help(FILE *out);
 
-/* What the parts need of them; both point into `s`. */
+/* What the parts need of them; all point into `s`. */
 void settings_policy(const struct settings *s, struct policy *policy);
+struct harvest_options settings_harvest(const struct settings *s);
 struct db_options settings_db(const struct settings *s);
 struct mq_options settings_mq(const struct settings *s, const char *name);
 

@@ -13,7 +13,7 @@
 
 enum {
 	META_WITHIN = 4096, /* bytes in which a page says its character set; browsers: 1024 */
-	CHUNK = 16384
+	CHUNK = 8192
 };
 
 static const char replacement[] = "\xef\xbf\xbd";
@@ -87,16 +87,19 @@ size_t charset_sequence(const char *s, size_t len)
 	return n;
 }
 
+/* Whether all is UTF-8; a page that was cut in the middle of a character is. */
 static bool is_utf8(const char *s, size_t len)
 {
-	for (size_t i = 0; i < len;) {
-		size_t n = charset_sequence(s + i, len - i);
-		/* A page cut in the middle of a character is still UTF-8. */
-		if (n == 0)
-			return len - i < 4 && i > 0 && ((unsigned char)s[i] & 0xc0) == 0xc0;
+	size_t i = 0, n;
+	while (i < len && (n = charset_sequence(s + i, len - i)) > 0)
 		i += n;
-	}
-	return true;
+	if (i == len)
+		return true;
+	if (i == 0 || len - i > 3 || ((unsigned char)s[i] & 0xc0) != 0xc0)
+		return false;
+	for (i++; i < len && ((unsigned char)s[i] & 0xc0) == 0x80; i++)
+		;
+	return i == len;
 }
 
 /* The name for a label of `len` bytes; false when iconv does not know it. */

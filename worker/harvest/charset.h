@@ -14,9 +14,7 @@
 
 #include <stddef.h>
 
-enum {
-	CHARSET_NAME_MAX = 40
-};
+enum { CHARSET_NAME_MAX = 40 };
 
 /*
  * Writes the name that iconv(3) knows into `name`. `header` is the charset of the Content-Type

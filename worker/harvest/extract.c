@@ -8,13 +8,10 @@
 #include "harvest/extract_parts.h"
 
 enum {
-	ENOUGH = 250 /* characters: with less, a page is looked at again with milder eyes */
+	ENOUGH = 250,  /* characters: with less, a page is looked at again with milder eyes */
+	THIN = 700,    /* and with less than this, if that promises more */
+	HEAD_TIMES = 2 /* so much longer is the text for search engines when ours is wrong */
 };
-
-static void add_title(struct text *out, const char *s, size_t len)
-{
-	text_add(out, s, len);
-}
 
 static void write_article(const struct tree *t, unsigned root, struct text *out)
 {
@@ -35,41 +32,58 @@ static void write_article(const struct tree *t, unsigned root, struct text *out)
 	text_break(out);
 }
 
-static void extract_tree(struct extract *x, const struct strip *page, struct text *out)
+/* Cleans the tree and returns where the article is. */
+static unsigned find_article(struct tree *t, const char *title)
+{
+	for (enum strictness strictness = STRICT;; strictness = LENIENT) {
+		unsigned lost = clean_page(t, strictness);
+		unsigned root = choose_root(t);
+		const struct part *p = &t->part[root];
+		if (strictness == STRICT && p->good < THIN && lost > 2 * p->good)
+			continue;
+		clean_article(t, root, title);
+		if (strictness == LENIENT || p->chars >= ENOUGH)
+			return root;
+	}
+}
+
+static void write_text(const struct strip *page, const char *title, struct text *out)
 {
 	struct tree t;
 	tree_init(&t, page);
-	if (t.n > 0) {
-		for (enum strictness s = STRICT; s <= LENIENT; s++) {
-			unsigned lost = clean_page(&t, s);
-			unsigned root = choose_root(&t);
-			if (s < LENIENT && lost > 2 * t.part[root].good)
-				continue;
-			clean_article(&t, root, x->title);
-			if (s < LENIENT && t.part[root].chars < ENOUGH)
-				continue;
-			write_article(&t, root, out);
-			break;
-		}
-	}
+	if (t.n > 0)
+		write_article(&t, find_article(&t, title), out);
 	tree_release(&t);
+}
+
+static void take(char **to, size_t *len, struct text *from)
+{
+	/* The end of the last line. */
+	if (from->out.len > 0 && from->out.buf[from->out.len - 1] == '\n')
+		strbuf_cut(&from->out, from->out.len - 1);
+	*to = strbuf_detach(&from->out, len);
 }
 
 void extract_page(struct extract *x, const char *html, size_t len, const char *charset)
 {
-	size_t utf8_len;
 	struct strip page;
-	struct text title, text;
-	AUTO(free_ptr) char *utf8 = charset_to_utf8(
-		html, len < EXTRACT_PAGE_MAX ? len : EXTRACT_PAGE_MAX, charset, &utf8_len);
+	struct text title, text, head;
+	size_t utf8_len, title_len;
+	if (len > EXTRACT_PAGE_MAX)
+		len = EXTRACT_PAGE_MAX;
+	AUTO(free_ptr) char *utf8 = charset_to_utf8(html, len, charset, &utf8_len);
 	strip_page(&page, utf8, utf8_len);
 	text_init(&title, EXTRACT_TITLE_MAX);
-	struct slice from = page.headline.len > 0 ? page.headline : page.title;
-	add_title(&title, from.s, from.len);
-	x->title = strbuf_detach(&title.out, NULL);
-	text_init(&text, utf8_len * 3 + 64);
-	extract_tree(x, &page, &text);
-	x->text = strbuf_detach(&text.out, &x->text_len);
+	head_title(&page, &title);
+	take(&x->title, &title_len, &title);
+	/* A character may become three bytes (text.c), and each word gets a space. */
+	text_init(&text, 3 * utf8_len + 64);
+	text_init(&head, 3 * utf8_len + 64);
+	write_text(&page, x->title, &text);
+	head_body(&page, &head);
+	bool missed = head.out.len >= ENOUGH && head.out.len > HEAD_TIMES * text.out.len;
+	take(&x->text, &x->text_len, missed ? &head : &text);
+	text_release(&head);
 	text_release(&text);
 	text_release(&title);
 	strip_release(&page);

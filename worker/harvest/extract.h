@@ -11,7 +11,8 @@
  *   extract_words   class and id -> what a part says it is
  *   extract_clean   strikes out the parts that are no article
  *   extract_choose  finds the part that is the article
- *   extract_jsonld  what the page tells search engines: a last resort
+ *   extract_notes   strikes out lines that say what they are: "Read more: …"
+ *   extract_head    the title; and the text that the page gives to search engines, a last resort
  *
  * Bounded: EXTRACT_PAGE_MAX bytes of a page are read, EXTRACT_PARTS_MAX elements of it are told
  * apart, each step is linear in these, and none recurses. Any thread; nothing is kept between calls
@@ -23,10 +24,10 @@
 #include <stddef.h>
 
 enum {
-	EXTRACT_PAGE_MAX = 4 << 20,  /* bytes; what follows is not looked at */
-	EXTRACT_PARTS_MAX = 100000,  /* start tags; later ones are as if they were not there */
-	EXTRACT_DEPTH_MAX = 240,     /* elements in each other; libxml2 stops reading at 256 */
-	EXTRACT_TITLE_MAX = 500	     /* bytes */
+	EXTRACT_PAGE_MAX = 4 << 20, /* bytes; what follows is not looked at */
+	EXTRACT_PARTS_MAX = 100000, /* start tags; later ones are as if they were not there */
+	EXTRACT_DEPTH_MAX = 240,    /* elements in each other; libxml2 stops reading at 256 */
+	EXTRACT_TITLE_MAX = 500	    /* bytes */
 };
 
 struct extract {

@@ -13,7 +13,7 @@ static double worth(const struct tree *t, unsigned i)
 		w *= 1.5;
 	else if (p->tag == TAG_ARTICLE)
 		w *= 1.25;
-	else if (p->words & WORDS_GOOD || p->tag == TAG_MAIN)
+	else if (p->words & (WORDS_GOOD | WORDS_ENTRY) || p->tag == TAG_MAIN)
 		w *= 1.1;
 	return w;
 }

@@ -1,15 +1,15 @@
 #include "harvest/extract_parts.h"
 
-#include <ctype.h>
-#include <string.h>
-#include <strings.h>
-
 #include "harvest/extract_words.h"
 
 enum {
 	REMAINDER_MIN = 250, /* characters of paragraphs that must be left when junk goes */
 	SHY_MAX = 400,	     /* characters; a byline is no longer */
-	SHORT = 120
+	BODY_MIN = 500,	     /* characters of a body that is worth the name */
+	BODY_REST = 2000,    /* and of what is left of it, if it can do without a part */
+	CARD_MAX = 900,	     /* characters of a part that presents another page */
+	CARDS_MIN = 4,
+	LAST_MIN = 100 /* characters of a paragraph after which an article may end */
 };
 
 /* Elements in which no article stands. */
@@ -22,9 +22,9 @@ static const bool outside[TAGS] = {
 
 /* With more of its characters in links than this, such a part is a list of links. */
 static const unsigned links_percent[TAGS] = {
-	[TAG_LIST] = 50,    [TAG_TABLE] = 50,  [TAG_BLOCK] = 60,   [TAG_SECTION] = 60,
-	[TAG_ARTICLE] = 60, [TAG_HEADER] = 60, [TAG_HEADING] = 60, [TAG_P] = 90,
-	[TAG_ITEM] = 90,
+	[TAG_LIST] = 50,    [TAG_TABLE] = 50,	[TAG_BLOCK] = 60,
+	[TAG_SECTION] = 60, [TAG_ARTICLE] = 60, [TAG_HEADER] = 60,
+	[TAG_HEADING] = 60, [TAG_P] = 90,	[TAG_ITEM] = 90,
 };
 
 static void strike(struct tree *t, unsigned i)
@@ -36,12 +36,17 @@ static void strike(struct tree *t, unsigned i)
 static bool is_bulk(const struct tree *t, unsigned i, unsigned total)
 {
 	const struct part *p = &t->part[i];
-	if (p->good * 10ul < total * 3ul)
+	const struct part *body = &t->part[p->body];
+	if (p->body != 0 && !outside[p->tag] && !(p->words & WORDS_READERS) &&
+	    p->good >= BODY_MIN && p->good * 2ul > body->good && body->good - p->good < BODY_REST)
+		return true;
+	if (p->good == 0 || p->good * 10ul < total * 3ul)
 		return false;
 	if (total - p->good < REMAINDER_MIN)
 		return true;
 	for (unsigned k = i; k < p->end; k++)
-		if (t->part[k].tag == TAG_H1 || t->part[k].words & WORDS_BODY)
+		if (t->part[k].tag == TAG_H1 ||
+		    (t->part[k].words & WORDS_BODY && t->part[k].good * 2ul > p->good))
 			return true;
 	return p->good * 10ul > total * 8ul;
 }
@@ -86,6 +91,40 @@ static unsigned longest_article(const struct tree *t)
 	return count < 3 ? 0 : longest;
 }
 
+/* Whether `i` lists other pages: many small parts, nearly each with a title that is a link. */
+static bool is_listing(const struct tree *t, unsigned i)
+{
+	unsigned cards = 0, titled = 0;
+	if (t->part[i].tag == TAG_TEXT || !t->part[i].titled)
+		return false;
+	for (unsigned k = i + 1; k < t->part[i].end; k = t->part[k].end) {
+		const struct part *p = &t->part[k];
+		if (p->chars == 0)
+			continue;
+		if (p->chars > CARD_MAX)
+			return false;
+		cards++;
+		titled += p->titled && p->good > 0;
+	}
+	/* An article may be a list of things, each with its link. */
+	const struct part *p = &t->part[i];
+	if (p->body != 0 && p->good * 2ul > t->part[p->body].good)
+		return false;
+	return titled >= CARDS_MIN && titled * 10 > cards * 7;
+}
+
+/* Whether a part goes for what it is or is called; `article` is the longest of many, or 0. */
+static bool is_condemned(const struct tree *t, unsigned i, enum strictness strictness,
+			 unsigned article)
+{
+	const struct part *p = &t->part[i];
+	if (p->tag == TAG_ARTICLE && article != 0 && !tree_within(t, article, i))
+		return p->good * 2ul < t->part[article].good;
+	if (!is_junk(p, strictness))
+		return false;
+	return !((p->tag == TAG_FIGURE || is_shy(p)) && holds_quote(t, i));
+}
+
 unsigned clean_page(struct tree *t, enum strictness strictness)
 {
 	unsigned lost = 0;
@@ -95,63 +134,23 @@ unsigned clean_page(struct tree *t, enum strictness strictness)
 	unsigned total = t->part[0].good;
 	unsigned article = longest_article(t);
 	for (unsigned i = 1; i < t->n; i++) {
-		struct part *p = &t->part[i];
+		const struct part *p = &t->part[i];
+		/* <head> and <body> are called what the whole page is. */
 		if (p->tag == TAG_TEXT || p->parent == 0)
 			continue;
-		bool junk = is_junk(p, strictness);
-		if (junk && (p->tag == TAG_FIGURE || is_shy(p)))
-			junk = !holds_quote(t, i);
-		if (p->tag == TAG_ARTICLE && article != 0 && !tree_within(t, article, i))
-			junk = p->good * 2 < t->part[article].good;
-		if (!junk || is_bulk(t, i, total))
+		bool junk = is_condemned(t, i, strictness, article) && !is_bulk(t, i, total);
+		if (!junk && (!is_listing(t, i) || total - p->good < REMAINDER_MIN))
 			continue;
 		strike(t, i);
-		if (!(p->words & (WORDS_READERS | WORDS_HIDDEN)) && p->good > lost &&
-		    p->link_chars * 5ul < p->chars)
+		if (!outside[p->tag] && !(p->words & (WORDS_READERS | WORDS_HIDDEN)) &&
+		    p->good > lost && p->link_chars * 5ul < p->chars)
 			lost = p->good;
 		i = p->end - 1;
 	}
 	tree_count(t);
+	if (strictness == STRICT)
+		notes_strike_sections(t);
 	return lost;
-}
-
-/* The start of a block's own text, for the tables. */
-static size_t head_of(const struct tree *t, unsigned i, char *head, size_t max)
-{
-	size_t n = 0;
-	for (unsigned k = i; k < t->part[i].end && n < max - 1; k++) {
-		const struct part *p = &t->part[k];
-		if (p->gone) {
-			k = p->end - 1;
-			continue;
-		}
-		if (p->tag != TAG_TEXT)
-			continue;
-		for (const char *s = p->text; *s != '\0' && n < max - 1; s++) {
-			char c = isspace((unsigned char)*s) ? ' ' : (char)tolower((unsigned char)*s);
-			if (c != ' ' || (n > 0 && head[n - 1] != ' '))
-				head[n++] = c;
-		}
-	}
-	while (n > 0 && head[n - 1] == ' ')
-		n--;
-	head[n] = '\0';
-	return n;
-}
-
-static bool is_boilerplate(const char *head)
-{
-	static const char *const starts[] = {
-		"read more", "read also", "also read", "related:", "related ", "advertisement",
-		"see also", "more:", "share this", "follow us", "sign up", "subscribe", "photo:",
-		"image:", "click here", "all rights reserved", "copyright", "\xc2\xa9", "like this:",
-		"watch:", "filed under", "tags:", "posted in", "read next", "story continues",
-		"(c) ", "source:", "leave a comment", "continue reading", "originally published",
-	};
-	for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++)
-		if (strncmp(head, starts[i], strlen(starts[i])) == 0)
-			return true;
-	return false;
 }
 
 static bool is_heading(enum tag tag)
@@ -160,9 +159,11 @@ static bool is_heading(enum tag tag)
 }
 
 /* Whether the links of a part are all that it has. */
-static bool is_links(const struct part *p)
+static bool is_links(const struct part *p, bool tail)
 {
 	unsigned percent = links_percent[p->tag];
+	if (!tail && (p->tag == TAG_LIST || p->tag == TAG_ITEM || p->tag == TAG_HEADING))
+		return false;
 	if (percent == 0 || p->link_chars * 100ul <= p->chars * (unsigned long)percent)
 		return false;
 	return p->tag == TAG_P || p->tag == TAG_ITEM || p->good * 4ul < p->chars;
@@ -170,7 +171,8 @@ static bool is_links(const struct part *p)
 
 static void clean_headings(struct tree *t, unsigned root)
 {
-	/* Backwards: a heading with nothing below it but another heading, or the end, heads nothing. */
+	/* Backwards: a heading with nothing below it but another heading, or the end, heads
+	 * nothing. */
 	bool content = false;
 	for (unsigned i = t->part[root].end; i-- > root + 1;) {
 		struct part *p = &t->part[i];
@@ -186,40 +188,27 @@ static void clean_headings(struct tree *t, unsigned root)
 	}
 }
 
-static bool same_text(const char *head, const char *title)
+/* The last paragraph worth the name. */
+static unsigned last_paragraph(const struct tree *t, unsigned root)
 {
-	size_t n = 0;
-	for (; *title != '\0'; title++) {
-		char c = (char)tolower((unsigned char)*title);
-		if (head[n] == '\0')
-			break;
-		if (c != head[n])
-			return false;
-		n++;
-	}
-	return n > 10 && head[n] == '\0';
+	unsigned last = root;
+	for (unsigned i = root; i < t->part[root].end; i++)
+		if (t->part[i].block == i && t->part[i].own >= LAST_MIN &&
+		    t->part[i].own_link * 2 < t->part[i].own)
+			last = i;
+	return last;
 }
 
 void clean_article(struct tree *t, unsigned root, const char *title)
 {
-	char head[SHORT * 2];
+	notes_strike(t, root, title);
+	unsigned last = last_paragraph(t, root);
 	for (unsigned i = root + 1; i < t->part[root].end; i++) {
 		struct part *p = &t->part[i];
-		if (p->gone) {
-			i = p->end - 1;
-			continue;
-		}
-		if (p->tag == TAG_TEXT)
-			continue;
-		bool junk = p->tag == TAG_H1 || (p->chars > 0 && is_links(p));
-		if (!junk && p->block == i && p->chars > 0 && p->chars < SHORT) {
-			head_of(t, i, head, sizeof(head));
-			junk = is_boilerplate(head) || same_text(head, title);
-		}
-		if (junk) {
+		if (!p->gone && (p->tag == TAG_H1 || (p->chars > 0 && is_links(p, i > last))))
 			strike(t, i);
+		if (p->gone)
 			i = p->end - 1;
-		}
 	}
 	tree_count(t);
 	clean_headings(t, root);

@@ -7,10 +7,11 @@
 #include "harvest/extract.h"
 
 enum {
-	NAME_MAX_LEN = 24,  /* longer element names are unknown elements */
-	VALUE_MAX = 200,    /* bytes of an attribute that are looked at */
-	SIGNS_MAX = 10000,  /* "<" that starts no tag, kept as a character */
-	CLOSE_LOOK = 64	    /* open elements among which an end tag finds its start */
+	NAME_MAX_LEN = 24, /* longer element names are unknown elements */
+	VALUE_MAX = 200,   /* bytes of an attribute that are looked at */
+	SIGNS_MAX = 10000, /* "<" that starts no tag, kept as a character */
+	CLOSE_LOOK = 64,   /* open elements among which an end tag finds its start */
+	SELF_LOOK = 8	   /* and an element without one its like */
 };
 
 /* What becomes of an element. */
@@ -41,15 +42,20 @@ static const struct {
 	/* clang-format on */
 };
 
-enum {
-	ELEMENTS = sizeof(elements) / sizeof(elements[0])
-};
+enum { ELEMENTS = sizeof(elements) / sizeof(elements[0]) };
 
-static const char *const attributes[] = {"aria-hidden", "class", "hidden", "href",
-					 "id",		"itemprop", "role", "style"};
+static const char *const attributes[] = {"aria-hidden", "class",    "hidden", "href",
+					 "id",		"itemprop", "role",   "style"};
 
-/* Elements whose end tag may be missing: the next of their kind ends them. */
+/* Elements whose end tag may be missing: the next of their kind ends them, if none of the others
+ * is open between the two. */
 static const char *const self_ending[] = {"dd", "dt", "li", "option", "p", "td", "th", "tr"};
+static const char *const enclosing[] = {"table", "ul", "ol", "dl", "div"};
+
+enum {
+	SELF_ENDING = sizeof(self_ending) / sizeof(self_ending[0]),
+	ENCLOSING = sizeof(enclosing) / sizeof(enclosing[0])
+};
 
 struct pass {
 	struct strip *st;
@@ -58,7 +64,8 @@ struct pass {
 	bool unended[ELEMENTS]; /* raw elements of which no further end tag will be found */
 	bool no_comment_end;
 	unsigned depth;
-	unsigned names[EXTRACT_DEPTH_MAX]; /* hashes of the open elements' names */
+	unsigned names[EXTRACT_DEPTH_MAX];		 /* hashes of the open elements' names */
+	unsigned ending[SELF_ENDING], around[ENCLOSING]; /* and of those in the tables */
 };
 
 struct tag {
@@ -213,6 +220,29 @@ static bool read_attributes(struct pass *p, struct tag *tag, struct strbuf *out)
 	return is_jsonld;
 }
 
+static bool has(const unsigned *hashes, size_t n, unsigned hash)
+{
+	for (size_t i = 0; i < n; i++)
+		if (hashes[i] == hash)
+			return true;
+	return false;
+}
+
+/* Counts as closed what the start of another of its kind closes. */
+static void end_same(struct pass *p, unsigned hash)
+{
+	if (!has(p->ending, SELF_ENDING, hash))
+		return;
+	for (unsigned i = p->depth, look = 0; i > 0 && look < SELF_LOOK; i--, look++) {
+		if (p->names[i - 1] == hash) {
+			p->depth = i - 1;
+			return;
+		}
+		if (has(p->around, ENCLOSING, p->names[i - 1]))
+			return;
+	}
+}
+
 /* Whether the start tag may be given on: not when too deep or too many. */
 static bool open_element(struct pass *p, const struct tag *tag)
 {
@@ -220,10 +250,7 @@ static bool open_element(struct pass *p, const struct tag *tag)
 		return false;
 	if (tag->fate == VOID)
 		return true;
-	if (p->depth > 0 && p->names[p->depth - 1] == tag->hash)
-		for (size_t i = 0; i < sizeof(self_ending) / sizeof(self_ending[0]); i++)
-			if (strcmp(tag->name, self_ending[i]) == 0)
-				return true;
+	end_same(p, tag->hash);
 	if (p->depth == EXTRACT_DEPTH_MAX)
 		return false;
 	p->names[p->depth++] = tag->hash;
@@ -336,6 +363,10 @@ void strip_page(struct strip *st, const char *html, size_t len)
 	strbuf_init(&st->html, 2 * len + (size_t)SIGNS_MAX * 4 + 64);
 	strbuf_grow(&st->html, len / 2);
 	struct pass p = {.st = st, .at = html, .end = html + len};
+	for (size_t i = 0; i < SELF_ENDING; i++)
+		p.ending[i] = hash_of(self_ending[i]);
+	for (size_t i = 0; i < ENCLOSING; i++)
+		p.around[i] = hash_of(enclosing[i]);
 	while (p.at < p.end) {
 		const char *lt = memchr(p.at, '<', (size_t)(p.end - p.at));
 		if (lt == NULL)

@@ -4,8 +4,8 @@
  * Most bytes of a page are scripts, styles and attributes that say nothing about its text; and what
  * a tree costs must not be for a page to decide. One pass over UTF-8, in which comments, scripts
  * and other raw text go, elements that only colour words go, and of the attributes only a few stay,
- * cut short. Elements beyond EXTRACT_PARTS_MAX or deeper than EXTRACT_DEPTH_MAX lose their tags, not
- * their text.
+ * cut short. Elements beyond EXTRACT_PARTS_MAX or deeper than EXTRACT_DEPTH_MAX lose their tags,
+ * not their text.
  */
 #ifndef HARVEST_EXTRACT_STRIP_H
 #define HARVEST_EXTRACT_STRIP_H
@@ -25,9 +25,9 @@ struct slice {
 };
 
 struct strip {
-	struct strbuf html;		      /* what libxml2 gets */
-	struct slice title;		      /* of <title>, as it stands in the page */
-	struct slice headline;		      /* of <meta property="og:title"> */
+	struct strbuf html;		       /* what libxml2 gets */
+	struct slice title;		       /* of <title>, as it stands in the page */
+	struct slice headline;		       /* of <meta property="og:title"> */
 	struct slice jsonld[STRIP_JSONLD_MAX]; /* <script type="application/ld+json"> */
 	size_t jsonld_n;
 };

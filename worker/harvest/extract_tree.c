@@ -13,6 +13,7 @@
 
 enum {
 	PARAGRAPH_MIN = 60, /* characters: less is no evidence of an article */
+	TITLE_MIN = 15,	    /* characters: the title of another page is no shorter */
 	PARTS_PER_ELEMENT = 3,
 	PARSE = HTML_PARSE_RECOVER | HTML_PARSE_NOERROR | HTML_PARSE_NOWARNING | HTML_PARSE_NONET |
 		HTML_PARSE_COMPACT
@@ -52,8 +53,7 @@ static enum tag tag_of(const char *name)
 		else
 			high = mid;
 	}
-	/* An element of the page's own making stands where a div would. */
-	return strchr(name, '-') != NULL ? TAG_BLOCK : TAG_INLINE;
+	return TAG_INLINE;
 }
 
 static bool is_block(enum tag tag)
@@ -77,7 +77,8 @@ static void read_attributes(const struct words *w, struct part *part, const xmlN
 		else if (strcmp(name, "hidden") == 0)
 			part->words |= WORDS_HIDDEN;
 		else if (strcmp(name, "aria-hidden") == 0)
-			part->words |= value != NULL && strcmp(value, "true") == 0 ? WORDS_HIDDEN : 0;
+			part->words |=
+				value != NULL && strcmp(value, "true") == 0 ? WORDS_HIDDEN : 0;
 		else if (strcmp(name, "href") == 0)
 			part->in_page_link = value != NULL && value[0] == '#';
 		else if (strcmp(name, "id") == 0)
@@ -96,6 +97,7 @@ static void add_part(struct tree *t, const struct words *w, const xmlNode *node,
 	part->parent = parent;
 	part->end = i + 1;
 	part->in_link = i > 0 && above->in_link;
+	part->in_page_link = i > 0 && above->in_page_link;
 	if (node->type == XML_ELEMENT_NODE) {
 		part->tag = tag_of((const char *)node->name);
 		read_attributes(w, part, node);
@@ -105,6 +107,7 @@ static void add_part(struct tree *t, const struct words *w, const xmlNode *node,
 		part->text = (const char *)node->content;
 	}
 	part->block = i == 0 || is_block(part->tag) ? i : above->block;
+	part->body = part->words & WORDS_BODY ? i : i > 0 ? above->body : 0;
 }
 
 static bool is_part(const xmlNode *node)
@@ -155,20 +158,10 @@ static void init_parser(void)
 	xmlInitParser();
 }
 
-void tree_init(struct tree *t, const struct strip *page)
+/* How many nodes there are, so that the array is not larger than the page. */
+static unsigned count_nodes(const xmlNode *root, unsigned max)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-	pthread_once(&once, init_parser);
-	memset(t, 0, sizeof(*t));
-	t->doc = htmlReadMemory(page->html.buf, (int)page->html.len, NULL, "UTF-8", PARSE);
-	const xmlNode *root = t->doc != NULL ? xmlDocGetRootElement(t->doc) : NULL;
-	if (root == NULL)
-		return;
-	unsigned max = PARTS_PER_ELEMENT * EXTRACT_PARTS_MAX;
 	unsigned count = 0;
-	/* How many there are, so that the array is not larger than the page. */
-	struct tree counting = {NULL, NULL, 0};
-	(void)counting;
 	for (const xmlNode *node = root; node != NULL && count < max; count++) {
 		if (node->type == XML_ELEMENT_NODE && node->children != NULL) {
 			node = node->children;
@@ -178,12 +171,26 @@ void tree_init(struct tree *t, const struct strip *page)
 			node = node->parent;
 		node = node == root ? NULL : node->next;
 	}
-	t->part = xmalloc((count + 1) * sizeof(*t->part));
-	add_parts(t, root, count + 1 < max ? count + 1 : max);
-	for (unsigned i = 0; i < t->n; i++)
-		if (t->part[i].tag == TAG_TEXT)
-			t->part[i].own = (unsigned)text_measure(t->part[i].text,
-								strlen(t->part[i].text));
+	return count;
+}
+
+void tree_init(struct tree *t, const struct strip *page)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	pthread_once(&once, init_parser);
+	memset(t, 0, sizeof(*t));
+	t->doc = htmlReadMemory(page->html.buf, (int)page->html.len, NULL, "UTF-8", PARSE);
+	const xmlNode *root = t->doc != NULL ? xmlDocGetRootElement(t->doc) : NULL;
+	if (root == NULL)
+		return;
+	unsigned count = count_nodes(root, PARTS_PER_ELEMENT * EXTRACT_PARTS_MAX);
+	t->part = xmalloc(count * sizeof(*t->part));
+	add_parts(t, root, count);
+	for (unsigned i = 0; i < t->n; i++) {
+		struct part *p = &t->part[i];
+		if (p->tag == TAG_TEXT)
+			p->own = (unsigned)text_measure(p->text, strlen(p->text));
+	}
 	tree_count(t);
 }
 
@@ -198,6 +205,7 @@ void tree_count(struct tree *t)
 	for (unsigned i = 0; i < t->n; i++) {
 		struct part *p = &t->part[i];
 		p->chars = p->link_chars = p->good = 0;
+		p->titled = false;
 		if (p->tag != TAG_TEXT)
 			p->own = p->own_link = 0;
 	}
@@ -219,6 +227,9 @@ void tree_count(struct tree *t)
 		struct part *above = &t->part[p->parent];
 		if (p->block == i && p->own >= PARAGRAPH_MIN && p->own_link * 2 < p->own)
 			p->good += p->own - p->own_link;
+		if (p->block == i && p->own >= TITLE_MIN && p->own_link * 10 > p->own * 9)
+			p->titled = true;
+		above->titled |= p->titled;
 		above->chars += p->chars;
 		above->link_chars += p->link_chars;
 		above->good += p->good;

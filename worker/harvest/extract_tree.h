@@ -47,9 +47,11 @@ struct part {
 	unsigned words;	      /* WORDS_… */
 	unsigned parent, end; /* indices */
 	unsigned block;	      /* the nearest block, itself included */
+	unsigned body;	      /* the nearest that calls itself the article's body; 0 for none */
 	bool gone;	      /* struck out, with its subtree */
 	bool in_link;
 	bool in_page_link; /* <a href="#…"> */
+	bool titled;	   /* holds a line that is a link and nothing else; tree_count() */
 	/* Characters in the subtree, without what is gone; tree_count() */
 	unsigned chars, link_chars;
 	unsigned own, own_link; /* of which this block's own */

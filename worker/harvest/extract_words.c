@@ -5,11 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum {
-	FLAT_MAX = 256,
-	ID_WORDS_MAX = 4,
-	COMMENTS = WORDS_JUNK | WORDS_READERS
-};
+enum { FLAT_MAX = 256, ID_WORDS_MAX = 4, COMMENTS = WORDS_JUNK | WORDS_READERS };
 
 /*
  * Looked for in the attribute in lower case, with "-" for all that is no letter or digit and
@@ -24,19 +20,20 @@ struct sign {
 static const struct sign signs[] = {
 	/* clang-format off */
 	/* What readers say. */
-	{"-comment-", COMMENTS}, {"comments", COMMENTS}, {"commentlist", COMMENTS}, {"-replies-", COMMENTS}, {"-respond-", COMMENTS},
-	{"disqus", COMMENTS}, {"discussion", COMMENTS}, {"-reviews-", COMMENTS},
+	{"-comment-", COMMENTS}, {"comments", COMMENTS}, {"commentlist", COMMENTS},
+	{"-replies-", COMMENTS}, {"-respond-", COMMENTS}, {"disqus", COMMENTS},
+	{"discussion", COMMENTS}, {"-reviews-", COMMENTS},
 	/* Other pages. */
 	{"-related", WORDS_JUNK}, {"-recirc", WORDS_JUNK}, {"recommend", WORDS_JUNK},
 	{"-trending-", WORDS_JUNK}, {"-popular-", WORDS_JUNK}, {"-most-", WORDS_JUNK},
 	{"read-more", WORDS_JUNK}, {"readmore", WORDS_JUNK}, {"read-next", WORDS_JUNK},
 	{"up-next", WORDS_JUNK}, {"next-post", WORDS_JUNK}, {"nav-next", WORDS_JUNK},
-	{"-prev-", WORDS_JUNK}, {"-previous-", WORDS_JUNK},
-	{"-see-also-", WORDS_JUNK}, {"also-", WORDS_JUNK}, {"-similar-", WORDS_JUNK},
-	{"more-from-", WORDS_JUNK}, {"more-stories", WORDS_JUNK}, {"morestories", WORDS_JUNK},
-	{"more-news", WORDS_JUNK}, {"-latest-", WORDS_JUNK}, {"-teaser", WORDS_JUNK},
-	{"-interstitial-", WORDS_JUNK}, {"readalso", WORDS_JUNK},
-	{"-links-", WORDS_JUNK}, {"linklist", WORDS_JUNK}, {"-series-", WORDS_SHY},
+	{"-prev-", WORDS_JUNK}, {"-previous-", WORDS_JUNK}, {"-see-also-", WORDS_JUNK},
+	{"also-", WORDS_JUNK}, {"-similar-", WORDS_JUNK}, {"more-from-", WORDS_JUNK},
+	{"more-stories", WORDS_JUNK}, {"morestories", WORDS_JUNK}, {"more-news", WORDS_JUNK},
+	{"-latest-", WORDS_JUNK}, {"-teaser", WORDS_JUNK}, {"-interstitial-", WORDS_JUNK},
+	{"readalso", WORDS_JUNK}, {"-links-", WORDS_JUNK}, {"linklist", WORDS_JUNK},
+	{"-series-", WORDS_SHY},
 	/* The page around it. */
 	{"-nav-", WORDS_JUNK}, {"-navs-", WORDS_JUNK}, {"navbar", WORDS_JUNK},
 	{"navigation", WORDS_JUNK}, {"-menu", WORDS_JUNK}, {"menu-", WORDS_JUNK},
@@ -51,19 +48,18 @@ static const struct sign signs[] = {
 	{"-copyright-", WORDS_JUNK}, {"-legal-", WORDS_SHY}, {"disclaimer", WORDS_JUNK},
 	/* What it wants of the reader. */
 	{"-share-", WORDS_JUNK}, {"-shares-", WORDS_JUNK}, {"-sharebar", WORDS_JUNK},
-	{"-sharet", WORDS_JUNK}, {"sharing", WORDS_JUNK},
-	{"sharedaddy", WORDS_JUNK}, {"-social", WORDS_JUNK}, {"social-", WORDS_JUNK},
-	{"newsletter", WORDS_JUNK}, {"-signup-", WORDS_JUNK}, {"-sign-up-", WORDS_JUNK},
-	{"-subscribe-", WORDS_JUNK}, {"-subscription-", WORDS_JUNK}, {"cookie", WORDS_JUNK}, {"-consent-", WORDS_JUNK},
+	{"-sharet", WORDS_JUNK}, {"sharing", WORDS_JUNK}, {"sharedaddy", WORDS_JUNK},
+	{"-social", WORDS_JUNK}, {"social-", WORDS_JUNK}, {"newsletter", WORDS_JUNK},
+	{"-signup-", WORDS_JUNK}, {"-sign-up-", WORDS_JUNK}, {"-subscribe-", WORDS_JUNK},
+	{"-subscription-", WORDS_JUNK}, {"cookie", WORDS_JUNK}, {"-consent-", WORDS_JUNK},
 	{"-gdpr-", WORDS_JUNK}, {"paywall", WORDS_SHY}, {"-donat", WORDS_JUNK},
 	{"-follow-", WORDS_JUNK}, {"-cta-", WORDS_JUNK}, {"call-to-action", WORDS_JUNK},
 	{"-poll-", WORDS_JUNK}, {"-rating", WORDS_JUNK}, {"-vote", WORDS_JUNK},
 	{"-promo", WORDS_JUNK}, {"promo-", WORDS_JUNK}, {"sponsor", WORDS_JUNK},
-	{"-ad-", WORDS_JUNK}, {"-ads-", WORDS_JUNK}, {"-advert", WORDS_JUNK},
-	{"-adv-", WORDS_JUNK}, {"affiliate", WORDS_SHY}, {"-shop-", WORDS_JUNK},
-	{"-popup-", WORDS_JUNK}, {"-modal-", WORDS_JUNK}, {"-overlay-", WORDS_JUNK},
-	{"tooltip", WORDS_JUNK}, {"-dialog-", WORDS_JUNK},
-	{"-app-download-", WORDS_JUNK},
+	{"-ad-", WORDS_JUNK}, {"-ads-", WORDS_JUNK}, {"-advert", WORDS_JUNK}, {"-adv-", WORDS_JUNK},
+	{"affiliate", WORDS_SHY}, {"-shop-", WORDS_JUNK}, {"-popup-", WORDS_JUNK},
+	{"-modal-", WORDS_JUNK}, {"-overlay-", WORDS_JUNK}, {"tooltip", WORDS_JUNK},
+	{"-dialog-", WORDS_JUNK}, {"-app-download-", WORDS_JUNK},
 	/* About it. */
 	{"-author", WORDS_SHY}, {"author-", WORDS_SHY}, {"byline", WORDS_SHY},
 	{"-bio-", WORDS_JUNK}, {"biography", WORDS_SHY}, {"-date-", WORDS_SHY},
@@ -72,6 +68,8 @@ static const struct sign signs[] = {
 	{"-tags-", WORDS_JUNK}, {"-tag-", WORDS_SHY}, {"taglist", WORDS_JUNK},
 	{"-topics-", WORDS_JUNK}, {"-categories-", WORDS_SHY}, {"-category-", WORDS_SHY},
 	{"-headline-", WORDS_SHY}, {"-kicker-", WORDS_SHY}, {"-toc-", WORDS_JUNK},
+	{"subtitle", WORDS_SHY}, {"-dek-", WORDS_SHY}, {"-deck-", WORDS_SHY},
+	{"standfirst", WORDS_SHY}, {"subheadline", WORDS_SHY}, {"sub-headline", WORDS_SHY},
 	{"table-of-contents", WORDS_JUNK}, {"-source-", WORDS_SHY},
 	/* Pictures. */
 	{"caption", WORDS_SHY}, {"-credit", WORDS_SHY}, {"-gallery", WORDS_JUNK},
@@ -83,27 +81,23 @@ static const struct sign signs[] = {
 	{"sr-only", WORDS_SHY}, {"visually-hidden", WORDS_SHY}, {"visuallyhidden", WORDS_SHY},
 	{"screen-reader", WORDS_SHY}, {"-hidden-", WORDS_SHY}, {"-hide-", WORDS_SHY},
 	/* The article. */
-	{"article-body", WORDS_BODY}, {"articlebody", WORDS_BODY},
-	{"article-content", WORDS_BODY}, {"articlecontent", WORDS_BODY},
-	{"article-text", WORDS_BODY}, {"articletext", WORDS_BODY},
-	{"story-body", WORDS_BODY}, {"storybody", WORDS_BODY},
-	{"story-content", WORDS_BODY}, {"story-text", WORDS_BODY},
-	{"entry-content", WORDS_BODY}, {"entry-body", WORDS_BODY},
-	{"entrycontent", WORDS_BODY}, {"post-content", WORDS_BODY},
-	{"post-body", WORDS_BODY}, {"postcontent", WORDS_BODY}, {"post-entry", WORDS_BODY},
-	{"post-text", WORDS_BODY}, {"body-copy", WORDS_BODY}, {"body-text", WORDS_BODY},
-	{"body-content", WORDS_BODY}, {"news-content", WORDS_BODY},
-	{"news-text", WORDS_BODY}, {"content-body", WORDS_BODY}, {"page-content", WORDS_GOOD},
-	{"-article-", WORDS_GOOD}, {"-story-", WORDS_GOOD}, {"-post-", WORDS_GOOD},
-	{"-entry-", WORDS_GOOD}, {"-content-", WORDS_GOOD}, {"-body-", WORDS_GOOD},
-	{"-text-", WORDS_GOOD}, {"-main-", WORDS_GOOD}, {"-blog-", WORDS_GOOD},
-	{"-page-", WORDS_GOOD}, {"-hentry-", WORDS_ENTRY}, {"-type-post-", WORDS_ENTRY},
+	{"article-body", WORDS_BODY}, {"articlebody", WORDS_BODY}, {"article-content", WORDS_BODY},
+	{"articlecontent", WORDS_BODY}, {"article-text", WORDS_BODY}, {"articletext", WORDS_BODY},
+	{"story-body", WORDS_BODY}, {"storybody", WORDS_BODY}, {"story-content", WORDS_BODY},
+	{"story-text", WORDS_BODY}, {"entry-content", WORDS_BODY}, {"entry-body", WORDS_BODY},
+	{"entrycontent", WORDS_BODY}, {"post-content", WORDS_BODY}, {"post-body", WORDS_BODY},
+	{"postcontent", WORDS_BODY}, {"post-entry", WORDS_BODY}, {"post-text", WORDS_BODY},
+	{"body-copy", WORDS_BODY}, {"body-text", WORDS_BODY}, {"body-content", WORDS_GOOD},
+	{"news-content", WORDS_BODY}, {"news-text", WORDS_BODY}, {"content-body", WORDS_BODY},
+	{"page-content", WORDS_GOOD}, {"-article-", WORDS_GOOD}, {"-story-", WORDS_GOOD},
+	{"-post-", WORDS_GOOD}, {"-entry-", WORDS_GOOD}, {"-content-", WORDS_GOOD},
+	{"-body-", WORDS_GOOD}, {"-text-", WORDS_GOOD}, {"-main-", WORDS_GOOD},
+	{"-blog-", WORDS_GOOD}, {"-page-", WORDS_GOOD}, {"-hentry-", WORDS_ENTRY},
+	{"-type-post-", WORDS_ENTRY},
 	/* clang-format on */
 };
 
-enum {
-	SIGNS = sizeof(signs) / sizeof(signs[0])
-};
+enum { SIGNS = sizeof(signs) / sizeof(signs[0]) };
 
 /* "Main_articleBody" becomes "-main-article-body-". */
 static size_t flatten(const char *s, char flat[FLAT_MAX])

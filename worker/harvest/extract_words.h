@@ -7,19 +7,16 @@
 #include <stddef.h>
 
 enum {
-	WORDS_JUNK = 1 << 0,  /* surely no part of an article */
-	WORDS_SHY = 1 << 1,   /* none if it is short: a byline, a caption, a date */
-	WORDS_BODY = 1 << 2,  /* calls itself the body of the article */
-	WORDS_GOOD = 1 << 3,  /* or something like it */
-	WORDS_HIDDEN = 1 << 4, /* a style that hides it */
+	WORDS_JUNK = 1 << 0,	/* surely no part of an article */
+	WORDS_SHY = 1 << 1,	/* none if it is short: a byline, a caption, a date */
+	WORDS_BODY = 1 << 2,	/* calls itself the body of the article */
+	WORDS_GOOD = 1 << 3,	/* or something like it */
+	WORDS_HIDDEN = 1 << 4,	/* a style that hides it */
 	WORDS_READERS = 1 << 5, /* what readers say */
-	WORDS_ENTRY = 1 << 6   /* an entry of a blog, whose class has words from its content */
+	WORDS_ENTRY = 1 << 6	/* an entry of a blog, whose class has words from its content */
 };
 
-enum {
-	WORDS_MAX = 250,
-	WORDS_BUCKETS = 256
-};
+enum { WORDS_MAX = 250, WORDS_BUCKETS = 256 };
 
 /* Where to look first: an index of the words, of no use but for words_judge(). */
 struct words {

@@ -59,10 +59,10 @@ void harvests_work(struct harvests *all);
 struct harvest;
 
 /*
- * Of a topic; or of one page, when `what` begins with "http://" or "https://". `done` is called
- * once, from harvests_work(); there harvest_result() tells what came of it.
+ * Of a topic; or of one page, when `url` is not NULL. `done` is called once, from harvests_work();
+ * there harvest_result() tells what came of it.
  */
-struct harvest *harvest_start(struct harvests *all, const char *what,
+struct harvest *harvest_start(struct harvests *all, const char *topic, const char *url,
 			      void (*done)(struct harvest *h, void *owner), void *owner);
 
 /*

@@ -65,6 +65,8 @@ static void read_text(struct page *page)
 	size_t min = page->options->content_min;
 
 	page->text = extract_text(r->answer.buf, r->answer.len, r->content_type, &page->text_len);
+	while (page->text_len && page->text[page->text_len - 1] == '\n')
+		page->text[--page->text_len] = '\0';
 	page->length = utf8_count(page->text, page->text_len);
 	if (page->length == 0)
 		end(page, PAGE_NO_CONTENT, "no main text was found");
@@ -177,11 +179,13 @@ bool page_start(struct page *page, const char *url)
 	static const char anywhere[] = "http://localhost/";
 	struct err e;
 
-	page->url = xstrdup(url);
 	page->deadline_us = clock_mono_us() + page->options->timeout_ms * 1000;
 	/* Before it is resolved: that takes user information away. */
-	if (!guard_url_ok(url, &e) || !http_resolve(anywhere, url, page->at, &e))
+	if (!guard_url_ok(url, &e) || !http_resolve(anywhere, url, page->at, &e)) {
+		page->url = xstrdup(url);
 		return end(page, PAGE_UNSAFE_URL, "%s", e.text);
+	}
+	page->url = xstrdup(page->at);
 	return ask(page);
 }
 

@@ -23,8 +23,8 @@ enum page_outcome {
 	PAGE_FETCH_ERROR,
 	PAGE_NO_CONTENT,
 	PAGE_TOO_SHORT,
-	PAGE_UNSAFE_URL,    /* not http or https, or with user information */
-	PAGE_SSRF_BLOCKED,  /* its address is not one of the public Internet */
+	PAGE_UNSAFE_URL,   /* not http or https, or with user information */
+	PAGE_SSRF_BLOCKED, /* its address is not one of the public Internet */
 	PAGE_OUTCOME_COUNT,
 };
 
@@ -35,8 +35,8 @@ struct page {
 	struct http_request http;
 	struct http *client;
 	const struct harvest_options *options;
-	char *url;		/* as it was found */
-	char at[HTTP_URL_MAX];	/* where it is by now */
+	char *url;	       /* where it was found */
+	char at[HTTP_URL_MAX]; /* where it is by now */
 	int redirects;
 	int64_t deadline_us;
 	void (*done)(struct page *page);

@@ -78,8 +78,7 @@ static bool read_json(struct search_results *r, const char *body, size_t len, in
 			       why.text);
 	list = json_arr(o, "results");
 	if (!list)
-		return err_set(e, ERR_RETRY,
-			       "the search engine's JSON has no list of \"results\"");
+		return err_set(e, ERR_RETRY, "the search engine's JSON has no list of \"results\"");
 	for (size_t i = 0; i < json_object_array_length(list); i++) {
 		const char *url = json_str(json_object_array_get_idx(list, i), "url");
 
@@ -213,8 +212,8 @@ static void read_links(struct search_results *r, xmlNode *node, const char *base
 /* A page without a result is still one of these when nothing was found, or advertisements alone. */
 static bool is_search_page(const char *html)
 {
-	static const char *const signs[] = {"no-results", "No results", "result__", "result-link",
-					    "id=\"results\""};
+	static const char *const signs[] = {"no-results",  "No results",   "result__",
+					    "result-link", "id=\"links\"", "id=\"results\""};
 
 	for (size_t i = 0; i < sizeof(signs) / sizeof(*signs); i++)
 		if (strstr(html, signs[i]))

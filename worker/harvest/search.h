@@ -3,8 +3,9 @@
  *
  * What a search engine answers is told apart by what it is: SearXNG's JSON
  * ({"results":[{"url":…}]}), or a page like DuckDuckGo's, whose results are links of class
- * "result__a" (html.duckduckgo.com) or "result-link" (lite), wrapped as //duckduckgo.com/l/?uddg=URL.
- * Advertisements are left out, the same page under two spellings is taken once.
+ * "result__a" (html.duckduckgo.com) or "result-link" (lite), wrapped as
+ * //duckduckgo.com/l/?uddg=URL. Advertisements are left out, the same page under two spellings is
+ * taken once.
  *
  * Any thread; nothing is kept between calls.
  */

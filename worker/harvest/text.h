@@ -30,7 +30,8 @@ void text_break(struct text *t);
 /* Takes the present paragraph back. */
 void text_drop(struct text *t);
 
-/* How many characters of `s` are no whitespace, a run of whitespace between words counted as one. */
+/* How long `s` is to a reader, in characters: a run of whitespace counts as one, and an ideograph
+ * or a syllable of Hangul as two, for it says more than a letter. */
 size_t text_measure(const char *s, size_t len);
 
 #endif
