@@ -14,9 +14,7 @@
 #include <string.h>
 #include <time.h>
 
-enum {
-	SWEEP_US = 500000
-}; /* how often the connections held for ever are looked at */
+enum { SWEEP_US = 500000 }; /* how often the connections held for ever are looked at */
 
 struct item {
 	void *connection;

@@ -3,9 +3,7 @@
 
 #include <inttypes.h>
 
-enum {
-	BRIEF_CHARS_MAX = 1000
-};
+enum { BRIEF_CHARS_MAX = 1000 };
 
 static void put_joined(struct json_object *object, const char *name, const char *before,
 		       const char *text, const char *after)

@@ -9,9 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-	BUCKETS_MIN = 1024
-};
+enum { BUCKETS_MIN = 1024 };
 
 void store_init(struct store *store)
 {

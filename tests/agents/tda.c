@@ -3,11 +3,7 @@
 
 #include <string.h>
 
-enum {
-	LIMIT_DEFAULT = 5,
-	LIMIT_MAX = 50,
-	QUERY_CHARS_MAX = 200
-};
+enum { LIMIT_DEFAULT = 5, LIMIT_MAX = 50, QUERY_CHARS_MAX = 200 };
 
 static const char *const angles[] = {
 	"The quiet rise of",	 "What nobody tells you about",

@@ -9,9 +9,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum {
-	SCRIPT_CHARS_MIN = 20
-};
+enum { SCRIPT_CHARS_MIN = 20 };
 
 static void add_spoken(struct buf *text, const char *line)
 {

@@ -1,9 +1,7 @@
 /* wav.c - a tone in a WAV file, where there is nobody to speak */
 #include "standin.h"
 
-enum {
-	RATE_HZ = 22050
-};
+enum { RATE_HZ = 22050 };
 
 static void put_le(unsigned char *to, uint32_t value, size_t bytes)
 {

@@ -172,9 +172,12 @@ static void free_world(struct world *w)
 
 static void expect_no_report(const struct child *c)
 {
-	static const char *const reports[] = {"ERROR: AddressSanitizer", "ERROR: LeakSanitizer",
-					      "WARNING: ThreadSanitizer", "runtime error:",
-					      "Assertion", "BUG:"};
+	static const char *const reports[] = {"ERROR: AddressSanitizer",
+					      "ERROR: LeakSanitizer",
+					      "WARNING: ThreadSanitizer",
+					      "runtime error:",
+					      "Assertion",
+					      "BUG:"};
 	char *text = file_read(c->log);
 
 	for (size_t i = 0; i < sizeof(reports) / sizeof(*reports); i++) {

@@ -78,11 +78,11 @@ struct change {
 };
 
 enum run_place {
-	RUN_AT_REST,	/* nobody has it; a call is with the caller */
-	RUN_READY,	/* in the pool's queue */
-	RUN_IN_HAND,	/* a pool thread, or whoever makes it */
-	RUN_COMMITTING, /* the ledger */
-	RUN_OVER,	/* ended, or lost: only calls on their way back still refer to it */
+	RUN_AT_REST, /* nobody has it; a call is with the caller */
+	RUN_READY,   /* in the pool's queue */
+	RUN_IN_HAND, /* a pool thread, the ledger, or whoever makes it: it will be put somewhere
+			again */
+	RUN_OVER,    /* ended, or lost: only calls on their way back still refer to it */
 };
 
 /* Where in the straight line a pass is: what new calls belong to, and what progress tells. */

@@ -447,7 +447,6 @@ void ledger_free(struct ledger *l)
 
 void ledger_commit(struct ledger *l, struct run *run)
 {
-	run->place = RUN_COMMITTING;
 	mailbox_post(&l->inbox, &run->mail);
 }
 
