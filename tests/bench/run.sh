@@ -8,6 +8,8 @@
 #   lone          200 podcasts, one after another
 #   floor         the SQL of a podcast replayed without a worker: what there is to reach
 #   inflight      2000 podcasts at once with agents that take 10 s, in both styles
+#   extraction [DIR]  HTML to text, alone: MB/s on one core, 10,000 damaged pages, and the score against
+#                 true texts. DIR (or $CPOA_EXTRACTION_DIR) holds html/KEY.html.gz, truth.json, score.py
 #   (none)        all but inflight; all: with it, as --inflight does
 #   quick         one short run of throughput, async and lone, for CI
 #   --runs R      how often each is run (3); the table has the median and the spread
@@ -186,6 +188,31 @@ leave_running() {
 	say "servers and stand-ins go on running until this ends (Ctrl-C); in another shell: . build/bench/env"
 	foreground sleep infinity
 }
+
+# ---- extraction ---------------------------------------------------------------------------
+
+extraction() {
+	local from=${1:-${CPOA_EXTRACTION_DIR:-.}} pages=$run/pages page
+	[ -d "$from/html" ] || fail "there are no pages in $from/html; name a folder that has some"
+	tests/packages.sh build >&2 || fail "packages"
+	mkdir -p "$pages"
+	{ cmake --preset release -B "$bin" -DCPOA_BENCH=ON && cmake --build "$bin" --target extraction; } \
+		>"$run/build.log" 2>&1 || fail "it does not build" "$run/build.log"
+	for page in "$from"/html/*.gz; do
+		gzip -dc "$page" >"$pages/$(basename "$page" .gz)"
+	done
+	"$bin/bench/extraction" "$pages" >"$run/predictions.json"
+	[ ! -x "$from/score.py" ] || python3 "$from/score.py" "$run/predictions.json" | tail -n 1
+	"$bin/bench/extraction" --bench "$pages"
+	"$bin/bench/extraction" --mutate "$pages" 10000
+}
+
+if [ "${1:-}" = extraction ]; then
+	mkdir -p "$run"
+	shift
+	extraction "$@"
+	exit
+fi
 
 # ---- command line -------------------------------------------------------------------------
 

@@ -145,6 +145,8 @@ Test(worker, waits_for_its_schema)
 	worker_get(w, worker, "/readyz", &body);
 	has(body, "\"schema\":\"failed\"");
 	cr_assert_eq(worker_get(w, worker, "/livez", NULL), 200);
+	/* The worker declares its queues in its own time, which the job need not wait for. */
+	cr_assert_eq(world_cpoa(w, NULL, "topology", "apply"), 0);
 	id = world_podcast(w, "patient", NULL);
 	let_pass(300);
 	cr_assert_eq(world_call_count(w, ""), 0);
