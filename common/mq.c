@@ -292,6 +292,14 @@ int mq_fd(const struct mq *mq)
 	return amqp_get_sockfd(mq->conn);
 }
 
+void mq_cork(struct mq *mq, bool on)
+{
+	int cork = on;
+
+	/* A hint: where there is no such socket option, every publishing goes by itself. */
+	(void)setsockopt(mq_fd(mq), IPPROTO_TCP, TCP_CORK, &cork, sizeof(cork));
+}
+
 /* ---- reading ---- */
 
 static void confirmed(struct mq_event *event, enum mq_kind kind, uint64_t seq, bool multiple)

@@ -167,4 +167,10 @@ MUST_CHECK bool mq_confirm_select(struct mq *mq, struct err *e);
  * it. */
 MUST_CHECK bool mq_publish(struct mq *mq, const struct mq_publish *p, uint64_t *seq, struct err *e);
 
+/*
+ * Holds back what is published, so that many publishings share a packet; off again sends it all.
+ * rabbitmq-c sends each in three parts, and the broker reads as often as it is sent to.
+ */
+void mq_cork(struct mq *mq, bool on);
+
 #endif

@@ -1,4 +1,5 @@
 /* cpoa worker: runs until SIGTERM. */
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -13,7 +14,7 @@
 #include "engine/build.h"
 #include "engine/lifecycle.h"
 
-enum { LOOK_MS = 20 };
+enum { LOOK_MS = 20, KEEP_BYTES = 16 << 20, PAD_BYTES = 256 << 10 };
 
 static sigset_t ending_signals(void)
 {
@@ -82,6 +83,16 @@ static int run(const struct settings *settings)
 	return EXIT_DONE;
 }
 
+/*
+ * What one podcast gives back the next one takes: without this, glibc returns memory to the kernel
+ * and asks for it again thousands of times a second.
+ */
+static void keep_memory(void)
+{
+	mallopt(M_TRIM_THRESHOLD, KEEP_BYTES);
+	mallopt(M_TOP_PAD, PAD_BYTES);
+}
+
 static int worker_main(int argc, char **argv)
 {
 	struct settings settings;
@@ -102,6 +113,7 @@ static int worker_main(int argc, char **argv)
 	log_setup((enum log_level)settings.log_level, (enum log_format)settings.log_format, "cpoa",
 		  CPOA_VERSION);
 	log_thread_name("main");
+	keep_memory();
 	code = run(&settings);
 	settings_release(&settings);
 	return code;

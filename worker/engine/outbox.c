@@ -172,7 +172,11 @@ static bool may_publish(const struct outbox *o)
 static void publish_some(struct outbox *o)
 {
 	struct err e = {0};
+	/* One alone goes at once; of many, whole packets go. */
+	bool many = may_publish(o) && o->waiting.head != o->waiting.tail;
 
+	if (many)
+		mq_cork(o->mq, true);
 	while (may_publish(o)) {
 		struct mail *mail = mail_shift(&o->waiting);
 		struct event *event = mail_of(mail, struct event, mail);
@@ -187,6 +191,8 @@ static void publish_some(struct outbox *o)
 		if (!publish(o, event, &e))
 			connection_lost(o, &e);
 	}
+	if (many && o->mq)
+		mq_cork(o->mq, false);
 }
 
 static void on_event(struct outbox *o, struct mq_event *ev)
