@@ -128,7 +128,7 @@ static bool read_page(const char *file, struct strbuf *page, struct err *e)
 {
 	bool standard = strcmp(file, "-") == 0;
 	FILE *in = standard ? stdin : fopen(file, "re");
-	char part[8 << 10];
+	char part[4 << 10];
 	size_t n;
 	bool ok;
 
