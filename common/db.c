@@ -287,6 +287,7 @@ struct db *db_open(const struct db_options *o, struct err *e)
 	if (!check_url(o->url, e))
 		return NULL;
 	db = xcalloc(1, sizeof(*db));
+	db->patience_ms = o->lost_after_ms > 0 ? (int)o->lost_after_ms : -1;
 	if (!connect_session(db, o, e) || !set_idle_timeouts(db, o->lost_after_ms, e)) {
 		db_close(db);
 		return NULL;

@@ -20,17 +20,33 @@ static const char too_large[] = "54000"; /* program_limit_exceeded, as the serve
 
 /* ---- the pipeline ---- */
 
+/*
+ * Waits for the socket. A server that is silent for as long as the lease lasts is given up: its
+ * claims are void then, whether it comes back or not (a frozen backend keeps its connection, so the
+ * kernel would wait for ever).
+ */
+static bool await(struct db *db, short events, const char *what, struct err *e)
+{
+	struct pollfd p = {.fd = PQsocket(db->conn), .events = events};
+	int n;
+
+	do
+		n = poll(&p, 1, db->patience_ms);
+	while (n < 0 && errno == EINTR);
+	if (n > 0)
+		return !(p.revents & ~POLLOUT) || PQconsumeInput(db->conn) || db_lost(db, what, e);
+	db->lost = true;
+	return err_set(e, ERR_LOST, "%s: PostgreSQL did not answer for %d ms", what,
+		       db->patience_ms);
+}
+
 static bool flush_and_read(struct db *db, struct err *e)
 {
 	int more;
 
 	while ((more = PQflush(db->conn)) > 0) {
-		struct pollfd p = {.fd = PQsocket(db->conn), .events = POLLIN | POLLOUT};
-
-		if (poll(&p, 1, -1) < 0 && errno != EINTR)
-			return err_errno(e, ERR_LOST, errno, "PostgreSQL: poll");
-		if ((p.revents & ~POLLOUT) && !PQconsumeInput(db->conn))
-			return db_lost(db, "sending", e);
+		if (!await(db, POLLIN | POLLOUT, "sending", e))
+			return false;
 	}
 	return more == 0 || db_lost(db, "sending", e);
 }
@@ -63,8 +79,14 @@ static bool read_answers(struct db *db, struct answers *a, struct err *e)
 	int step = 0;
 
 	for (;;) {
-		PGresult *pg = PQgetResult(db->conn);
-		ExecStatusType status = PQresultStatus(pg);
+		ExecStatusType status;
+		PGresult *pg;
+
+		while (PQisBusy(db->conn))
+			if (!await(db, POLLIN, "batch", e))
+				return false;
+		pg = PQgetResult(db->conn);
+		status = PQresultStatus(pg);
 
 		if (!pg) {
 			step++;

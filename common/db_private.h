@@ -10,7 +10,8 @@
 
 struct db {
 	PGconn *conn;
-	bool lost; /* the server has said goodbye, even if the socket stands */
+	int patience_ms; /* how long the server may be silent within a batch; -1: for ever */
+	bool lost;	 /* the server has said goodbye, even if the socket stands */
 };
 
 struct db_result {

@@ -118,6 +118,7 @@ struct scan {
 	const char *s;
 	size_t len, at;
 	int depth, depth_max;
+	int values;	   /* json-c takes hundreds of bytes for each */
 	const char *wrong; /* what is not JSON, at `at`; NULL when it is only too deep */
 	const char *flaw;  /* the first thing that PostgreSQL cannot keep */
 	size_t flaw_at;
@@ -368,11 +369,12 @@ static bool scan_scalar(struct scan *sc)
 
 static bool scan_tokens(struct scan *sc)
 {
+	sc->values = 0;
 	while (sc->at < sc->len) {
 		switch (sc->s[sc->at]) {
 		case '{':
 		case '[':
-			if (++sc->depth > sc->depth_max)
+			if (++sc->depth > sc->depth_max || ++sc->values > JSON_VALUES_MAX)
 				return false;
 			sc->at++;
 			break;
@@ -390,7 +392,7 @@ static bool scan_tokens(struct scan *sc)
 			sc->at++;
 			break;
 		default:
-			if (!scan_scalar(sc))
+			if (++sc->values > JSON_VALUES_MAX || !scan_scalar(sc))
 				return false;
 		}
 	}
@@ -402,7 +404,7 @@ static enum json_verdict refuse(struct err *e, enum json_verdict verdict, const 
 {
 	static const char *const words[] = {
 		[JSON_SYNTAX] = "not JSON",
-		[JSON_DEEP] = "JSON that is nested too deep",
+		[JSON_DEEP] = "JSON that is nested too deep or has too many parts",
 		[JSON_UNSTORABLE] = "JSON that cannot be stored",
 	};
 
@@ -455,7 +457,11 @@ enum json_verdict json_read(const char *text, size_t len, int depth_max, enum js
 		return refuse(e, JSON_UNSTORABLE, "more text than can be read", len);
 	if (!scan_tokens(&sc))
 		return sc.wrong ? refuse(e, JSON_SYNTAX, sc.wrong, sc.at)
-				: refuse(e, JSON_DEEP, "one array or object too many", sc.at);
+				: refuse(e, JSON_DEEP,
+					 sc.values > JSON_VALUES_MAX
+						 ? "more values than are read"
+						 : "one array or object too many",
+					 sc.at);
 	if (!sc.replaced)
 		return parse(text, sc.len, depth_max, out, e);
 

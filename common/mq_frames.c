@@ -155,7 +155,9 @@ static bool value_text(const amqp_field_value_t *v, char scratch[NUMBER_SIZE], a
 	case AMQP_FIELD_KIND_TABLE:
 	case AMQP_FIELD_KIND_ARRAY:
 	case AMQP_FIELD_KIND_VOID:
-		return false;
+		/* Kept as what no text may be, so that whoever needs it refuses it. */
+		snprintf(scratch, NUMBER_SIZE, "%c", 0x01);
+		break;
 	default:
 		*out = number_text(v, scratch);
 		return true;

@@ -18,12 +18,16 @@
 
 #include "cpoa/err.h"
 
-enum { JSON_DEPTH_MAX = 32 };
+enum {
+	JSON_DEPTH_MAX = 32,
+	JSON_VALUES_MAX = 50000, /* keys, strings, numbers, lists and objects: a tree may take 300
+				    bytes for 3 of text */
+};
 
 enum json_verdict {
 	JSON_OK,
 	JSON_SYNTAX,	 /* not JSON */
-	JSON_DEEP,	 /* nested deeper than allowed */
+	JSON_DEEP,	 /* nested deeper than allowed, or more than JSON_VALUES_MAX values */
 	JSON_UNSTORABLE, /* JSON that PostgreSQL cannot keep */
 };
 

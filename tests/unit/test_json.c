@@ -355,8 +355,8 @@ Test(json, the_place_is_told)
 	read_exactly("[\"ab\\u0000\"]", 12, 9, JSON_STRICT, &o, &e);
 	cr_expect_str_eq(e.text, "JSON that cannot be stored: a NUL character at byte 4");
 	read_exactly("[[1]]", 5, 1, JSON_STRICT, &o, &e);
-	cr_expect_str_eq(e.text,
-			 "JSON that is nested too deep: one array or object too many at byte 1");
+	cr_expect_str_eq(e.text, "JSON that is nested too deep or has too many parts: "
+				 "one array or object too many at byte 1");
 }
 
 Test(json, getters_take_what_they_find)

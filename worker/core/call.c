@@ -297,6 +297,7 @@ struct errand call_begin(struct call *call, const struct policy *policy, int64_t
 	assert(call->state != CALL_LANDED);
 	/* A call that was taken over has its whole time again: how long its worker was gone is not
 	 * the agent's fault. */
+	call->asked = false;
 	call->deadline_us = now_us + agent->total_ms * 1000;
 	return call->state == CALL_ACCEPTED ? (struct errand){ERRAND_POLL, 0}
 					    : (struct errand){ERRAND_SUBMIT, 0};

@@ -149,6 +149,7 @@ struct call {
 		*scenario; /* "X-Test-Scenario: …" when the job has one for this agent, or NULL */
 	unsigned attempts; /* submissions in this process */
 	unsigned failures; /* of them, those that count against policy.retries */
+	bool asked;	   /* its first request has gone out: the deadline runs from then */
 	int64_t deadline_us;  /* monotonic; 0: not begun */
 	struct errand errand; /* what to do once the change is committed */
 	struct answer answer; /* brought back by the caller */

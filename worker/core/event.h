@@ -40,10 +40,11 @@ struct event {
 	bool stored;			 /* has a row to be struck out */
 	int64_t lease;			 /* whose row it is */
 
+	bool reply_only; /* goes to reply_to alone */
+
 	/* the outbox's */
-	uint64_t first_seq,
-		last_seq; /* the numbers of its publishings: the second is the reply, if any */
-	bool first_ok, last_ok;
+	uint64_t seq;	/* the number of its publishing */
+	unsigned tries; /* connections that were lost over it */
 };
 
 /* What distinguishes one event from another; NULL: absent. The json objects are borrowed. */

@@ -97,7 +97,8 @@ bool arg_uuid(struct json_object *args, const char *field, bool required, struct
 
 	if (!arg_text(args, field, required, USER_TEXT_MAX, e))
 		return false;
-	if (json_any(args, field) && !uuid_from_text(&id, json_str(args, field)))
+	if (json_any(args, field) &&
+	    (!uuid_from_text(&id, json_str(args, field)) || uuid_is_zero(&id)))
 		return err_set(e, ERR_REJECT,
 			       "field '%s' is no UUID; give it as 8-4-4-4-12 hexadecimal digits",
 			       field);
@@ -170,7 +171,7 @@ static bool read_headers(struct job *job, struct arena *arena, const struct mq_m
 	if (!read_key(job, arena, m, e) || !read_reply(job, arena, m, e))
 		return false;
 	job->workflow_id_given = id != NULL;
-	if (id && !uuid_from_text(&job->workflow_id, id))
+	if (id && (!uuid_from_text(&job->workflow_id, id) || uuid_is_zero(&job->workflow_id)))
 		return err_set(e, ERR_REJECT, "header X-Workflow-ID is no UUID");
 	if (!id)
 		job->workflow_id = uuid_new();

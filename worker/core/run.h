@@ -129,8 +129,9 @@ struct run {
 	struct stage stage;
 	unsigned sequence;
 	struct change change;
-	char *refused;	/* why PostgreSQL would not store the last change, or NULL */
-	bool duplicate; /* the ledger found its job in a row already */
+	char *refused;	       /* why PostgreSQL would not store the last change, or NULL */
+	bool duplicate;	       /* the ledger found its job in a row already */
+	int64_t not_before_us; /* monotonic: when the ledger is to try again */
 };
 
 /* ---- life cycle (engine) ---- */

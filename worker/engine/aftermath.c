@@ -178,12 +178,6 @@ void aftermath_refused(struct house *house, struct run *run, const char *why)
 	log_error("PostgreSQL would not store a change",
 		  log_uuid("workflow.id", &run->job.workflow_id), log_str("error.message", why),
 		  LOG_END);
-	if (run->verdict != JOB_GOOD || run->refused) {
-		/* Even our own words were refused: the message stays with the broker, or the row
-		 * with its claim. */
-		aftermath_lost(house, run);
-		return;
-	}
 	if (!run->admitted) {
 		run->verdict = JOB_UNSTORABLE;
 		run->verdict_text = xstrdup(why);

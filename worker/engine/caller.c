@@ -207,6 +207,10 @@ static void ask(struct caller *c, struct flight *f)
 	f->http.done = on_done;
 	f->http.owner = f;
 	set_headers(f);
+	if (!f->call->asked) {
+		f->call->asked = true;
+		f->call->deadline_us = clock_mono_us() + agent->total_ms * 1000;
+	}
 	f->asking = true;
 	gate_of(c, call)->asking++;
 	http_start(c->http, &f->http);
@@ -397,12 +401,30 @@ void caller_stop(struct caller *c)
 	pthread_join(c->thread, NULL);
 }
 
+/* What came after the thread had ended: its runs are over, and only their references are left to be
+ * dropped. */
+static void drop_mail(struct caller *c)
+{
+	struct mail_list calls = mailbox_take(&c->inbox), orders = mailbox_take(&c->orders);
+	struct mail *mail;
+
+	while ((mail = mail_shift(&calls)))
+		run_unref(mail_of(mail, struct call, mail)->run);
+	while ((mail = mail_shift(&orders))) {
+		struct order *order = mail_of(mail, struct order, mail);
+
+		run_unref(order->run);
+		free(order);
+	}
+}
+
 void caller_free(struct caller *c)
 {
 	struct flight *f;
 
 	if (!c)
 		return;
+	drop_mail(c);
 	http_free(c->http);
 	while ((f = LIST_FIRST(&c->spare))) {
 		LIST_REMOVE(f, all);

@@ -243,10 +243,27 @@ void harvester_stop(struct harvester *hv)
 	pthread_join(hv->thread, NULL);
 }
 
+/* As the caller's: what came after the thread had ended. */
+static void drop_mail(struct harvester *hv)
+{
+	struct mail_list calls = mailbox_take(&hv->inbox), orders = mailbox_take(&hv->orders);
+	struct mail *mail;
+
+	while ((mail = mail_shift(&calls)))
+		run_unref(mail_of(mail, struct call, mail)->run);
+	while ((mail = mail_shift(&orders))) {
+		struct order *order = mail_of(mail, struct order, mail);
+
+		run_unref(order->run);
+		free(order);
+	}
+}
+
 void harvester_free(struct harvester *hv)
 {
 	if (!hv)
 		return;
+	drop_mail(hv);
 	harvests_free(hv->harvests);
 	mailbox_destroy(&hv->inbox);
 	mailbox_destroy(&hv->orders);

@@ -19,7 +19,7 @@
 #include "cpoa/clock.h"
 #include "cpoa/log.h"
 
-#include "engine/ledger.h"
+#include "engine/outbox.h"
 #include "engine/pool.h"
 #include "engine/stats.h"
 #include "engine/topology.h"
@@ -27,6 +27,7 @@
 enum {
 	PREFETCH_MAX = 256, /* deliveries that a consumer may have unacked: enough for one commit */
 	RING_SIZE = 2048,   /* deliveries that all may have unacked; a power of two */
+	OUTBOX_MAX = 10000, /* events in hand beyond which nothing new is taken */
 	HELD_BACK_MAX_US = 1000000, /* how long an ack may be held back before the door closes */
 };
 
@@ -63,6 +64,7 @@ struct intake {
 	struct unacked ring[RING_SIZE]; /* from `first` to `next`, by number; tags rise by one */
 	uint64_t first, next;
 	int n_unacked[WORKFLOW_COUNT];
+	bool overfull;	      /* more came than there is room for: the door is to be closed */
 	int64_t held_back_us; /* since when an ack is held back; 0: none is */
 	struct backoff backoff;
 	int64_t retry_at_us;
@@ -171,7 +173,7 @@ static bool close_door(struct intake *in, struct err *e)
 {
 	char tag[MQ_SHORT_MAX + 1];
 
-	in->consuming = false;
+	in->consuming = in->overfull = false;
 	atomic_store(&in->house->consuming, false);
 	for (int i = 0; i < WORKFLOW_COUNT; i++) {
 		consumer_tag(in, i, tag);
@@ -194,8 +196,12 @@ static bool wanted(struct intake *in)
 	if (atomic_load(&house->draining) || atomic_load(&house->stopping) ||
 	    !atomic_load(&house->lease))
 		return false;
+	/* The broker takes no events: what would be done now could not be told. */
+	if (outbox_pending(house->outbox) > OUTBOX_MAX)
+		return false;
 	if (in->consuming)
-		return !in->held_back_us || clock_mono_us() - in->held_back_us < HELD_BACK_MAX_US;
+		return !in->overfull &&
+		       (!in->held_back_us || clock_mono_us() - in->held_back_us < HELD_BACK_MAX_US);
 	/* Open again at three quarters: no flapping at the edge. */
 	return atomic_load(&house->inflight) <= max - (max + 3) / 4;
 }
@@ -210,7 +216,8 @@ static void move_door(struct intake *in)
 	/* Told before the door closes and taken back once it is open: nobody sees it closed for no
 	 * reason. */
 	if (!want)
-		atomic_store(&in->house->full, in->held_back_us && atomic_load(&in->house->lease) &&
+		atomic_store(&in->house->full, (in->held_back_us || in->overfull) &&
+						       atomic_load(&in->house->lease) &&
 						       !atomic_load(&in->house->draining));
 	if (!(want ? open_door(in, &e) : close_door(in, &e))) {
 		connection_lost(in, &e);
@@ -258,9 +265,9 @@ static void on_delivery(struct intake *in, struct mq_message *m)
 
 	note_unacked(in, m->tag, consumer);
 	if (!in->consuming || full(in) || !wanted(in)) {
-		/* More than there is room for: back with it, and the door closes as if an ack had
-		 * been held back for ever. */
-		in->held_back_us = 1;
+		/* More than there is room for: back with it, and the door closes, or it would come
+		 * again at once. */
+		in->overfull = true;
 		in->ring[(in->next - 1) % RING_SIZE].fate = FATE_RETURN;
 		mq_message_free(m);
 		return;
@@ -406,8 +413,12 @@ static void *intake_thread(void *arg)
 		move_door(in);
 		hear(in);
 		send_settlements(in);
-		if (in->held_back_us || !in->consuming)
+		if (in->held_back_us || !in->consuming) {
 			atomic_store(&in->house->room_wanted, true);
+			/* Whoever left before that has woken nobody. */
+			if (in->mq && (in->held_back_us ? credit(in) > 0 : wanted(in)))
+				continue;
+		}
 		mailbox_wait(&in->inbox, in->mq ? mq_fd(in->mq) : -1, wait < 0 ? 0 : wait);
 		(void)mailbox_take(&in->inbox);
 	}

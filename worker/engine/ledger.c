@@ -20,7 +20,7 @@
 #include "engine/pool.h"
 #include "engine/stats.h"
 
-enum { RETRY_PAUSE_MS = 100, IDLE_MAX_MS = 1000 };
+enum { LOCK_PAUSE_MS = 300, REFUSED_PAUSE_MS = 200, RETRY_PAUSE_MS = 100, IDLE_MAX_MS = 1000 };
 
 /* ---- the session ---- */
 
@@ -128,6 +128,11 @@ bool ledger_try_batch(struct ledger *l, struct err *e)
 	return done;
 }
 
+static bool is_locked(const struct err *e)
+{
+	return strcmp(e->code, "55P03") == 0;
+}
+
 bool ledger_run_batch(struct ledger *l, struct err *e)
 {
 	batch_close(&l->batch);
@@ -136,7 +141,8 @@ bool ledger_run_batch(struct ledger *l, struct err *e)
 			metric_add(&m_ledger_commits, 0, 0, 1);
 			return true;
 		}
-		if (e->class != ERR_RETRY)
+		/* A row that somebody holds locked is one change's trouble, not the server's. */
+		if (e->class != ERR_RETRY || is_locked(e))
 			return false;
 		/* The server is in trouble as a whole (disk, memory, read-only) or chose us as a
 		 * deadlock's victim. */
@@ -203,6 +209,29 @@ static void lose_batch(struct ledger *l)
 		aftermath_lost(l->house, l->batch.runs[i]);
 }
 
+/*
+ * Even our own words were refused: a missing grant, a trigger. The message stays with the broker,
+ * or the row is left for anybody to claim, after a pause: it may be mended by then, and until then
+ * it must not be a storm.
+ */
+static void set_aside(struct ledger *l, struct run *run, const char *why)
+{
+	struct err e = {0};
+
+	log_error("PostgreSQL refuses a change and what was to be said of it",
+		  log_str("error.message", why), LOG_END);
+	mailbox_wait(&l->pause, -1, REFUSED_PAUSE_MS);
+	if (run->admitted) {
+		batch_begin(&l->batch, l->lease);
+		db_put_uuid(batch_column(&l->batch, SQL_LET_GO, 1), &run->job.workflow_id);
+		l->batch.step[SQL_LET_GO] = db_batch_add(&l->batch.db, &sql_table[SQL_LET_GO],
+							 l->batch.columns[SQL_LET_GO]);
+		if (!ledger_try_batch(l, &e) && e.class == ERR_LOST)
+			ledger_session_lost(l, &e);
+	}
+	aftermath_lost(l->house, run);
+}
+
 /* A batch was refused: each change alone, so that only the bad one fails. */
 static void commit_singly(struct ledger *l)
 {
@@ -224,6 +253,11 @@ static void commit_singly(struct ledger *l)
 		} else if (e.class == ERR_LOST) {
 			ledger_session_lost(l, &e);
 			aftermath_lost(l->house, runs[i]);
+		} else if (is_locked(&e)) {
+			runs[i]->not_before_us = clock_mono_us() + LOCK_PAUSE_MS * 1000;
+			mail_append(&l->delayed, &runs[i]->mail);
+		} else if (runs[i]->verdict != JOB_GOOD || runs[i]->refused) {
+			set_aside(l, runs[i], e.text);
 		} else {
 			aftermath_refused(l->house, runs[i], e.text);
 		}
@@ -292,6 +326,21 @@ static void commit(struct ledger *l)
 
 /* ---- the thread ---- */
 
+/* Those whose pause is over go on, before what has just come. */
+static void take_delayed(struct ledger *l)
+{
+	struct mail_list due = {0}, rest = {0};
+	int64_t now = clock_mono_us();
+	struct mail *mail;
+
+	while ((mail = mail_shift(&l->delayed)))
+		mail_append(mail_of(mail, struct run, mail)->not_before_us <= now ? &due : &rest,
+			    mail);
+	l->delayed = rest;
+	mail_join(&due, &l->waiting);
+	l->waiting = due;
+}
+
 static void collect(struct ledger *l)
 {
 	struct mail_list runs = mailbox_take(&l->inbox), strikes = mailbox_take(&l->strike_box),
@@ -308,6 +357,8 @@ static void drop_all(struct ledger *l)
 	struct mail *mail;
 
 	while ((mail = mail_shift(&l->waiting)))
+		aftermath_lost(l->house, mail_of(mail, struct run, mail));
+	while ((mail = mail_shift(&l->delayed)))
 		aftermath_lost(l->house, mail_of(mail, struct run, mail));
 	while ((mail = mail_shift(&l->duplicates)))
 		aftermath_lost(l->house, mail_of(mail, struct run, mail));
@@ -332,6 +383,8 @@ static void wait_for_work(struct ledger *l)
 
 	if (l->waiting.head || l->strikes.head || l->duplicates.head || l->lookups.head)
 		wait_ms = 0;
+	if (l->delayed.head && wait_ms > LOCK_PAUSE_MS)
+		wait_ms = LOCK_PAUSE_MS;
 	if (wait_ms > IDLE_MAX_MS)
 		wait_ms = IDLE_MAX_MS;
 	/* Readable without being asked: the server says goodbye, or a notification has come. */
@@ -377,6 +430,8 @@ static void *ledger_thread(void *arg)
 			drop_all(l);
 			continue;
 		}
+		if (l->delayed.head)
+			take_delayed(l);
 		commit(l);
 		if (l->db && l->duplicates.head)
 			rescue_duplicates(l);
@@ -434,6 +489,9 @@ void ledger_free(struct ledger *l)
 	left = mailbox_take(&l->inbox);
 	while ((mail = mail_shift(&left)))
 		aftermath_lost(l->house, mail_of(mail, struct run, mail));
+	left = mailbox_take(&l->lookup_box);
+	while ((mail = mail_shift(&left)))
+		run_unref(mail_of(mail, struct call, mail)->run);
 	left = mailbox_take(&l->strike_box);
 	drop_events(&left);
 	mailbox_destroy(&l->inbox);
@@ -460,14 +518,4 @@ void ledger_look_up(struct ledger *l, struct call *call)
 {
 	mailbox_post(&l->lookup_box, &call->mail);
 	mailbox_poke(&l->inbox);
-}
-
-size_t ledger_backlog(struct ledger *l)
-{
-	size_t n;
-
-	pthread_mutex_lock(&l->inbox.lock);
-	n = l->inbox.n;
-	pthread_mutex_unlock(&l->inbox.lock);
-	return n;
 }

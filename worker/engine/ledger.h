@@ -42,7 +42,4 @@ void ledger_strike(struct ledger *ledger, struct mail_list *events);
  */
 void ledger_look_up(struct ledger *ledger, struct call *call);
 
-/* How many changes wait: when the database is slow, the door closes. Any thread. */
-size_t ledger_backlog(struct ledger *ledger);
-
 #endif

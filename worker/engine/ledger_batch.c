@@ -265,6 +265,7 @@ static void put_refusal(struct ledger_batch *b, const struct run *run)
 	db_put_bytes(&c[9], m->body, m->body_len);
 	put_message(c, m);
 	db_put_time(&c[12], clock_wall_us());
+	db_put_bool(&c[13], false);
 }
 
 static void put_failure(struct ledger_batch *b, const struct run *run)
@@ -285,6 +286,7 @@ static void put_failure(struct ledger_batch *b, const struct run *run)
 	db_put_null(&c[10]);
 	db_put_null(&c[11]);
 	db_put_time(&c[12], run->now_us);
+	db_put_bool(&c[13], !run->admitted);
 }
 
 /* ---- a run ---- */

@@ -27,6 +27,7 @@ struct ledger {
 	struct mail_list duplicates; /* struct run: their jobs were there already */
 	struct mail_list strikes;    /* struct event */
 	struct mail_list lookups;    /* struct call */
+	struct mail_list delayed;    /* struct run: a row of theirs is locked by somebody else */
 	struct backoff backoff;
 	struct rng rng;
 	int64_t retry_at_us, rescue_at_us; /* monotonic */

@@ -45,30 +45,46 @@ static bool go(struct ledger *l)
 
 /* ---- events ---- */
 
-/* Columns: event_id, workflow_id, event_type ("TYPE.KIND"), reply_to, correlation_id, body. */
+static char *copy(const struct db_result *r, int row, int col)
+{
+	return db_is_null(r, row, col) ? NULL
+				       : xstrndup(db_text(r, row, col), db_length(r, row, col));
+}
+
+/* An event of a type ("TYPE.KIND") that this version knows, without ids and body; else NULL. */
+static struct event *event_of_type(const char *text)
+{
+	const char *dot = strrchr(text, '.');
+	struct event *event;
+	enum event_kind kind;
+
+	if (!dot || !event_kind_from_name(dot + 1, &kind))
+		return NULL;
+	for (int i = 0; i < WORKFLOW_COUNT; i++) {
+		size_t n = strlen(workflow_types[i]);
+
+		if (n != (size_t)(dot - text) || strncmp(text, workflow_types[i], n) != 0)
+			continue;
+		event = xcalloc(1, sizeof(*event));
+		event->type = workflow_types[i];
+		event->kind = kind;
+		return event;
+	}
+	return NULL;
+}
+
+/* Columns: event_id, workflow_id, event_type, reply_to, correlation_id, body. */
 static struct event *event_from_row(struct ledger *l, const struct db_result *r, int row)
 {
-	const char *type = db_text(r, row, 2), *dot = strrchr(type, '.');
-	struct event *event;
-	int i = 0;
+	struct event *event = db_is_null(r, row, 5) ? NULL : event_of_type(db_text(r, row, 2));
 
-	while (i < WORKFLOW_COUNT &&
-	       (!dot || strncmp(workflow_types[i], type, (size_t)(dot - type)) != 0 ||
-		strlen(workflow_types[i]) != (size_t)(dot - type)))
-		i++;
-	if (i == WORKFLOW_COUNT || db_is_null(r, row, 5))
+	if (!event)
 		return NULL;
-	event = xcalloc(1, sizeof(*event));
-	if (!event_kind_from_name(dot + 1, &event->kind)) {
-		free(event);
-		return NULL;
-	}
 	event->id = db_uuid(r, row, 0);
 	event->workflow_id = db_uuid(r, row, 1);
-	event->type = workflow_types[i];
-	event->reply_to = db_is_null(r, row, 3) ? NULL : xstrdup(db_text(r, row, 3));
-	event->correlation_id = db_is_null(r, row, 4) ? NULL : xstrdup(db_text(r, row, 4));
-	event->body = xstrndup(db_text(r, row, 5), db_length(r, row, 5));
+	event->reply_to = copy(r, row, 3);
+	event->correlation_id = copy(r, row, 4);
+	event->body = copy(r, row, 5);
 	event->len = db_length(r, row, 5);
 	event->stored = true;
 	event->lease = l->lease;
@@ -77,17 +93,19 @@ static struct event *event_from_row(struct ledger *l, const struct db_result *r,
 
 static void publish_rows(struct ledger *l, const struct db_result *r)
 {
-	struct mail_list events = {0};
+	struct mail_list events = {0}, later = {0};
 
 	for (int i = 0; r && i < db_rows(r); i++) {
 		struct event *event = event_from_row(l, r, i);
 
+		/* Rows come in no order, and a start is to be told before its end. */
 		if (event)
-			mail_append(&events, &event->mail);
+			mail_append(event->kind == EVENT_STARTED ? &events : &later, &event->mail);
 		else
 			log_error("an event in the outbox cannot be read",
 				  log_str("event.type", db_text(r, i, 2)), LOG_END);
 	}
+	mail_join(&events, &later);
 	if (events.head)
 		outbox_publish(l->house->outbox, &events);
 }
@@ -101,8 +119,8 @@ static void conflict(struct run *run, const char *why)
 	run->verdict_text = xstrdup(why);
 }
 
-/* Columns: workflow_id and digest of the job with this key, whether it has ended, whether our own
- * id is taken. */
+/* Columns: workflow_id, digest and terminal_event_id of the job with this key; whether our own id
+ * is taken; type and text of the terminal event. */
 static bool judge(struct ledger *l, struct run *run, const struct db_result *r, int row, bool *tell)
 {
 	bool same_key = !db_is_null(r, row, 0);
@@ -110,7 +128,7 @@ static bool judge(struct ledger *l, struct run *run, const struct db_result *r, 
 	*tell = false;
 	if (same_key && db_length(r, row, 1) == DIGEST_SIZE &&
 	    memcmp(db_text(r, row, 1), run->job.digest, DIGEST_SIZE) == 0) {
-		*tell = db_int(r, row, 2) != 0;
+		*tell = !db_is_null(r, row, 2);
 		return true;
 	}
 	if (same_key)
@@ -124,6 +142,28 @@ static bool judge(struct ledger *l, struct run *run, const struct db_result *r, 
 					   any other */
 	mail_append(&l->waiting, &run->mail);
 	return false;
+}
+
+/* Each who sends an ended job again gets the answer, whoever else has asked for it. */
+static void reply_to(struct ledger *l, const struct run *run, const struct db_result *r, int row,
+		     struct mail_list *replies)
+{
+	struct event *event;
+
+	if (!run->job.reply_to || db_is_null(r, row, 4) || db_is_null(r, row, 5))
+		return;
+	event = event_of_type(db_text(r, row, 4));
+	if (!event)
+		return;
+	event->id = db_uuid(r, row, 2);
+	event->workflow_id = db_uuid(r, row, 0);
+	event->reply_to = xstrdup(run->job.reply_to);
+	event->correlation_id = run->job.correlation_id ? xstrdup(run->job.correlation_id) : NULL;
+	event->body = copy(r, row, 5);
+	event->len = db_length(r, row, 5);
+	event->reply_only = true;
+	event->lease = l->lease;
+	mail_append(replies, &event->mail);
 }
 
 static bool find_duplicates(struct ledger *l)
@@ -144,7 +184,7 @@ static bool find_duplicates(struct ledger *l)
 
 void rescue_duplicates(struct ledger *l)
 {
-	struct mail_list known = {0}, list;
+	struct mail_list known = {0}, replies = {0}, list;
 	struct db_column *c = l->batch.columns[SQL_TELL_AGAIN];
 	struct db_batch found;
 	struct mail *mail;
@@ -167,22 +207,25 @@ void rescue_duplicates(struct ledger *l)
 			mail_append(&known, mail);
 			if (tell) {
 				db_put_uuid(&c[1], &id);
-				db_put_text(&c[2], run->job.reply_to);
-				db_put_text(&c[3], run->job.correlation_id);
+				reply_to(l, run, found.step[0].result, row - 1, &replies);
 			}
 		}
 	}
 	db_batch_clear(&found);
 	if (c[1].n) {
-		db_put_time(&c[4], clock_wall_us());
+		db_put_time(&c[2], clock_wall_us());
 		add(l, SQL_TELL_AGAIN);
 		if (!go(l)) {
+			while ((mail = mail_shift(&replies)))
+				event_free(mail_of(mail, struct event, mail));
 			while ((mail = mail_shift(&known)))
 				aftermath_lost(l->house, mail_of(mail, struct run, mail));
 			return;
 		}
 		publish_rows(l, batch_result(&l->batch, SQL_TELL_AGAIN));
 	}
+	if (replies.head)
+		outbox_publish(l->house->outbox, &replies);
 	while ((mail = mail_shift(&known)))
 		aftermath_duplicate(l->house, mail_of(mail, struct run, mail));
 }
@@ -339,6 +382,13 @@ static int room(struct ledger *l)
 	return left < CLAIM_MAX ? (int)left : CLAIM_MAX;
 }
 
+static void put_types(struct ledger *l, struct db_column *c)
+{
+	for (int i = 0; i < WORKFLOW_COUNT; i++)
+		if (l->house->settings->runs[i])
+			db_put_text(c, workflow_types[i]);
+}
+
 static bool claim(struct ledger *l, const int64_t *dead, int n_dead, int limit)
 {
 	struct db_column *c = l->batch.columns[SQL_CLAIM], *o = l->batch.columns[SQL_CLAIM_EVENTS];
@@ -352,10 +402,9 @@ static bool claim(struct ledger *l, const int64_t *dead, int n_dead, int limit)
 		db_put_int(&o[1], dead[i]);
 	}
 	db_put_int(&c[2], limit);
-	for (int i = 0; i < WORKFLOW_COUNT; i++)
-		if (l->house->settings->runs[i])
-			db_put_text(&c[3], workflow_types[i]);
+	put_types(l, &c[3]);
 	db_put_time(&c[4], clock_wall_us());
+	db_put_text(&c[5], l->house->worker_name);
 	db_put_int(&o[2], EVENTS_MAX);
 	add(l, SQL_CLAIM);
 	add(l, SQL_CLAIM_EVENTS);
@@ -371,6 +420,9 @@ static bool claim(struct ledger *l, const int64_t *dead, int n_dead, int limit)
 		return false;
 	}
 	take_over(l, runs, n);
+	/* There may be more of them: no pause, as long as there is room. */
+	if (n && n == limit)
+		l->rescue_at_us = 0;
 	return true;
 }
 
@@ -387,11 +439,16 @@ void rescue_orphans(struct ledger *l)
 {
 	int64_t dead[DEAD_MAX], interval = l->house->settings->rescue_us;
 	const struct db_result *r;
-	int n = 0, limit = room(l);
+	int n = 0, limit;
+	bool claimed;
 
+	/* It is the ping as well: a server that hears nothing from us for a lease ends it. */
+	if (interval > l->house->settings->lease_us / 3)
+		interval = l->house->settings->lease_us / 3;
 	l->rescue_at_us = clock_mono_us() + rng_between(&l->rng, interval / 2, interval);
 	begin(l);
 	db_put_int(batch_column(&l->batch, SQL_DEAD_LEASES, 1), LEASE_CLASS);
+	put_types(l, batch_column(&l->batch, SQL_DEAD_LEASES, 2));
 	add(l, SQL_DEAD_LEASES);
 	if (!go(l))
 		return;
@@ -400,6 +457,11 @@ void rescue_orphans(struct ledger *l)
 		dead[n] = db_int(r, n, 0);
 	if (n == 0)
 		return;
-	if (claim(l, dead, n, limit) && l->db)
+	/* The room is taken before it is filled, for intake is filling it at the same time. */
+	limit = room(l);
+	atomic_fetch_add(&l->house->inflight, limit);
+	claimed = claim(l, dead, n, limit);
+	atomic_fetch_sub(&l->house->inflight, limit);
+	if (claimed && l->db)
 		drop_leases(l, dead, n);
 }

@@ -9,9 +9,9 @@
  */
 const char sql_session[] =
 	"SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;"
-	"SET plan_cache_mode = force_generic_plan; SET jit = off; SET lock_timeout = '5s'";
+	"SET plan_cache_mode = force_generic_plan; SET jit = off; SET lock_timeout = '250ms'";
 
-const int sql_schema_version = 2;
+const int sql_schema_version = 3;
 
 /*
  * The workflow that a row belongs to, if it is this worker's. coalesce() keeps the planner off the
@@ -143,17 +143,18 @@ const struct db_statement sql_table[SQL_COUNT] = {
 		       "WHERE i.workflow_id = x.workflow_id RETURNING i.workflow_id",
 	},
 	[SQL_BURY] = {
-		.name = "bury", .n_params = 13, .scalars = 1,
-		.types = {DB_INT8, DB_TEXT, DB_TEXT, DB_TEXT, DB_TEXT, DB_UUID, DB_TEXT, DB_TEXT, DB_TEXT, DB_BYTEA, DB_JSONB, DB_JSONB, DB_TIME},
+		.name = "bury", .n_params = 14, .scalars = 1,
+		.types = {DB_INT8, DB_TEXT, DB_TEXT, DB_TEXT, DB_TEXT, DB_UUID, DB_TEXT, DB_TEXT, DB_TEXT, DB_BYTEA, DB_JSONB, DB_JSONB, DB_TIME, DB_BOOL},
 		.sql = "INSERT INTO dead_letters AS d (fingerprint, reason, error_text, type, workflow_id, message_id, exchange,"
 		       " routing_key, body, properties, headers, first_failed_at, last_failed_at) "
 		       "SELECT DISTINCT ON (x.fingerprint) x.fingerprint, x.reason, x.error_text, x.type, x.workflow_id,"
 		       " x.message_id, x.exchange, x.routing_key, x.body, x.properties, x.headers, x.at, x.at "
 		       "FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::uuid[], $7::text[], $8::text[], $9::text[],"
-		       " $10::bytea[], $11::jsonb[], $12::jsonb[], $13::timestamptz[]) AS x(fingerprint, reason, error_text, type,"
-		       " workflow_id, message_id, exchange, routing_key, body, properties, headers, at) "
+		       " $10::bytea[], $11::jsonb[], $12::jsonb[], $13::timestamptz[], $14::bool[]) AS x(fingerprint, reason, error_text, type,"
+		       " workflow_id, message_id, exchange, routing_key, body, properties, headers, at, admit) "
 		       "WHERE x.workflow_id IS NULL OR EXISTS (SELECT FROM workflow_instances w"
-		       " WHERE w.workflow_id = x.workflow_id AND coalesce(w.claimed_by, 0) = $1) "
+		       " WHERE w.workflow_id = x.workflow_id AND coalesce(w.claimed_by, 0) = $1"
+		       " AND (NOT x.admit OR w.xmin = pg_current_xact_id()::xid)) "
 		       "ORDER BY x.fingerprint, x.at DESC "
 		       "ON CONFLICT (fingerprint) DO UPDATE SET reason = excluded.reason, error_text = excluded.error_text,"
 		       " last_failed_at = excluded.last_failed_at, state = 'dead'",
@@ -173,37 +174,49 @@ const struct db_statement sql_table[SQL_COUNT] = {
 	[SQL_FIND_DUPLICATES] = {
 		.name = "find_duplicates", .n_params = 4, .scalars = 1,
 		.types = {DB_INT8, DB_TEXT, DB_TEXT, DB_UUID},
-		.sql = "SELECT k.workflow_id, k.job_digest, k.terminal_event_id IS NOT NULL, i.workflow_id IS NOT NULL, $1::int8 "
+		.sql = "SELECT k.workflow_id, k.job_digest, k.terminal_event_id, i.workflow_id IS NOT NULL,"
+		       " k.terminal_event_type, k.terminal_event, $1::int8 "
 		       "FROM unnest($2::text[], $3::text[], $4::uuid[]) WITH ORDINALITY AS d(type, key, workflow_id, n) "
 		       "LEFT JOIN workflow_instances k ON k.trigger_event_type = d.type AND k.idempotency_key = d.key "
 		       "LEFT JOIN workflow_instances i ON i.workflow_id = d.workflow_id ORDER BY d.n",
 	},
 	[SQL_TELL_AGAIN] = {
-		.name = "tell_again", .n_params = 5, .scalars = 1 | 1 << 4,
-		.types = {DB_INT8, DB_UUID, DB_TEXT, DB_TEXT, DB_TIME},
-		.sql = "INSERT INTO outbox_events (event_id, workflow_id, event_type, reply_to, correlation_id, claimed_by, created_at) "
-		       "SELECT DISTINCT ON (w.terminal_event_id) w.terminal_event_id, w.workflow_id, w.terminal_event_type,"
-		       " d.reply_to, d.correlation_id, $1, $5 "
-		       "FROM unnest($2::uuid[], $3::text[], $4::text[]) AS d(workflow_id, reply_to, correlation_id) "
-		       "JOIN workflow_instances w ON w.workflow_id = d.workflow_id "
+		.name = "tell_again", .n_params = 3, .scalars = 1 | 1 << 2,
+		.types = {DB_INT8, DB_UUID, DB_TIME},
+		.sql = "INSERT INTO outbox_events (event_id, workflow_id, event_type, claimed_by, created_at) "
+		       "SELECT DISTINCT ON (w.terminal_event_id) w.terminal_event_id, w.workflow_id, w.terminal_event_type, $1, $3 "
+		       "FROM unnest($2::uuid[]) AS d(workflow_id) JOIN workflow_instances w ON w.workflow_id = d.workflow_id "
 		       "WHERE w.terminal_event_id IS NOT NULL ON CONFLICT (event_id) DO NOTHING "
 		       "RETURNING event_id, workflow_id, event_type, reply_to, correlation_id,"
 		       " (SELECT w.terminal_event FROM workflow_instances w WHERE w.workflow_id = outbox_events.workflow_id)",
 	},
 	[SQL_DEAD_LEASES] = {
-		.name = "dead_leases", .n_params = 2, .scalars = 3,
-		.types = {DB_INT8, DB_INT4},
-		.sql = "SELECT lease_id FROM leases WHERE lease_id <> $1 AND pg_try_advisory_xact_lock_shared($2, lease_id::int4)"
-		       " UNION ALL SELECT 0 WHERE EXISTS (SELECT FROM workflow_instances WHERE claimed_by = 0)"
-		       " UNION ALL SELECT 0 WHERE EXISTS (SELECT FROM outbox_events WHERE claimed_by = 0)",
+		/* What anybody may claim first; then leases that have something for this worker, or nothing any more. */
+		.name = "dead_leases", .n_params = 3, .scalars = 3,
+		.types = {DB_INT8, DB_INT4, DB_TEXT},
+		.sql = "SELECT 0::int8 WHERE EXISTS (SELECT FROM workflow_instances WHERE claimed_by = 0"
+		       " AND trigger_event_type = ANY($3::text[])) OR EXISTS (SELECT FROM outbox_events WHERE claimed_by = 0)"
+		       " UNION ALL SELECT l.lease_id FROM leases l WHERE l.lease_id <> $1"
+		       " AND pg_try_advisory_xact_lock_shared($2, l.lease_id::int4)"
+		       " AND (EXISTS (SELECT FROM workflow_instances w WHERE w.claimed_by = l.lease_id"
+		       " AND w.trigger_event_type = ANY($3::text[]))"
+		       " OR EXISTS (SELECT FROM outbox_events o WHERE o.claimed_by = l.lease_id)"
+		       " OR NOT EXISTS (SELECT FROM workflow_instances w WHERE w.claimed_by = l.lease_id))",
 	},
 	[SQL_CLAIM] = {
-		.name = "claim", .n_params = 5, .scalars = 1 | 1 << 2 | 1 << 4,
-		.types = {DB_INT8, DB_INT8, DB_INT4, DB_TEXT, DB_TIME},
+		/* A claim counts as a death only if it was one (not a lost session of this very worker, nor a restart of the
+		 * server, nor a release), and if nothing had moved since the claim before: five deaths on the way of a long
+		 * podcast are bad luck, five at the same place are its fault. */
+		.name = "claim", .n_params = 6, .scalars = 1 | 1 << 2 | 1 << 4 | 1 << 5,
+		.types = {DB_INT8, DB_INT8, DB_INT4, DB_TEXT, DB_TIME, DB_TEXT},
 		.sql = "WITH c AS (SELECT workflow_id, claimed_by FROM workflow_instances WHERE claimed_by = ANY($2::int8[])"
 		       " AND trigger_event_type = ANY($4::text[]) LIMIT $3 FOR UPDATE SKIP LOCKED) "
-		       "UPDATE workflow_instances w SET claimed_by = $1, claims = w.claims + (c.claimed_by <> 0)::int,"
-		       " last_updated_timestamp = $5 "
+		       "UPDATE workflow_instances w SET claimed_by = $1, last_updated_timestamp = $5, claims = CASE"
+		       " WHEN c.claimed_by = 0 OR EXISTS (SELECT FROM leases l WHERE l.lease_id = c.claimed_by AND (l.worker = $6"
+		       " OR l.server_started_at IS DISTINCT FROM pg_postmaster_start_time())) THEN w.claims"
+		       " WHEN EXISTS (SELECT FROM task_instances t WHERE t.workflow_id = w.workflow_id"
+		       " AND t.last_updated_timestamp > w.last_updated_timestamp) THEN 2"
+		       " ELSE w.claims + 1 END "
 		       "FROM c WHERE w.workflow_id = c.workflow_id "
 		       "RETURNING w.workflow_id, w.trigger_event_type, w.trigger_event_details_json::text, w.user_id, w.idempotency_key,"
 		       " w.start_timestamp, w.reply_to, w.correlation_id, w.traceparent, w.tracestate, w.claims, w.event_sequence",
@@ -218,8 +231,8 @@ const struct db_statement sql_table[SQL_COUNT] = {
 	[SQL_CLAIM_EVENTS] = {
 		.name = "claim_events", .n_params = 3, .scalars = 1 | 1 << 2,
 		.types = {DB_INT8, DB_INT8, DB_INT4},
-		.sql = "WITH c AS (SELECT event_id FROM outbox_events WHERE claimed_by = ANY($2::int8[]) LIMIT $3 FOR UPDATE SKIP LOCKED) "
-		       "UPDATE outbox_events o SET claimed_by = $1 WHERE o.event_id = ANY(ARRAY(SELECT c.event_id FROM c)) "
+		.sql = "WITH c AS (SELECT event_id FROM outbox_events WHERE claimed_by = ANY($2::int8[]) ORDER BY created_at LIMIT $3"
+		       " FOR UPDATE SKIP LOCKED) UPDATE outbox_events o SET claimed_by = $1 WHERE o.event_id = ANY(ARRAY(SELECT c.event_id FROM c)) "
 		       "RETURNING o.event_id, o.workflow_id, o.event_type, o.reply_to, o.correlation_id, coalesce(o.body,"
 		       " (SELECT w.terminal_event FROM workflow_instances w WHERE w.workflow_id = o.workflow_id))",
 	},
@@ -229,6 +242,12 @@ const struct db_statement sql_table[SQL_COUNT] = {
 		.sql = "DELETE FROM leases l WHERE l.lease_id = ANY($2::int8[]) AND l.lease_id <> $1"
 		       " AND NOT EXISTS (SELECT FROM workflow_instances w WHERE w.claimed_by = l.lease_id)"
 		       " AND NOT EXISTS (SELECT FROM outbox_events o WHERE o.claimed_by = l.lease_id)",
+	},
+	[SQL_LET_GO] = {
+		.name = "let_go", .n_params = 2, .scalars = 1,
+		.types = {DB_INT8, DB_UUID},
+		.sql = "UPDATE workflow_instances SET claimed_by = 0 WHERE workflow_id = ANY($2::uuid[])"
+		       " AND coalesce(claimed_by, 0) = $1",
 	},
 	[SQL_RELEASE] = {
 		.name = "release", .n_params = 1, .scalars = 1,

@@ -37,6 +37,8 @@ static void receive(struct house *house, struct run *run)
 		run_pass(run, run->started_us);
 	else
 		run->verdict_text = xstrdup(e.text);
+	/* A parsed job may be a hundred times its text. */
+	run_rest(run);
 	ledger_commit(house->ledger, run);
 }
 

@@ -11,7 +11,7 @@
 #include "workflows/snippet.h"
 
 /* TDA gives no more than 50 (agents.md §2.6); each may need three rows. */
-enum { TOPICS_MAX = 50 };
+enum { TOPICS_MAX = 50, ID_KEPT = 200, ERROR_KEPT = 600 };
 
 _Static_assert(1 + 3 * TOPICS_MAX <= CALLS_MAX, "a workflow has room for every topic's rows");
 
@@ -26,10 +26,10 @@ static const char *first_of(struct json_object *o, const char *a, const char *b)
 	return s && *s ? s : NULL;
 }
 
-/* Two topics under one id would be one call: the later one's calls are told apart by its place. */
-static bool id_taken(struct json_object *topics, size_t i, const char *id)
+/* Whether one of the first `n` topics has this id. */
+static bool id_taken(struct json_object *topics, size_t n, const char *id)
 {
-	for (size_t k = 0; k < i; k++) {
+	for (size_t k = 0; k < n; k++) {
 		const char *other =
 			first_of(json_object_array_get_idx(topics, k), "topic_id", "id");
 
@@ -39,14 +39,23 @@ static bool id_taken(struct json_object *topics, size_t i, const char *id)
 	return false;
 }
 
+/* Two topics under one id would be one call: the later one's calls are told apart by its place, and
+ * no id that we make is one that TDA gave. */
 static const char *topic_id(struct run *run, const struct topics_flow *flow,
 			    struct json_object *topics, size_t i)
 {
 	const char *id = first_of(json_object_array_get_idx(topics, i), "topic_id", "id");
 
-	if (!id)
-		return arena_printf(&run->arena, "%s%zu", flow->id_prefix, i);
-	return id_taken(topics, i, id) ? arena_printf(&run->arena, "%.200s_%zu", id, i) : id;
+	if (id && !id_taken(topics, i, id))
+		return id;
+	if (id)
+		id = arena_printf(&run->arena, "%.*s_%zu", (int)utf8_cut(id, strlen(id), ID_KEPT),
+				  id, i);
+	else
+		id = arena_printf(&run->arena, "%s%zu", flow->id_prefix, i);
+	while (id_taken(topics, json_object_array_length(topics), id))
+		id = arena_printf(&run->arena, "%s_%zu", id, i);
+	return id;
 }
 
 /* What a snippet is made of (agents.md §1.3 step 4). A new reference. */
@@ -97,7 +106,9 @@ static void count(struct run *run, struct topics *out, struct snippet *s)
 		return;
 	}
 	if (!out->failed++)
-		out->first_error = arena_printf(&run->arena, "%s: %.600s", s->code, s->details);
+		out->first_error = arena_printf(
+			&run->arena, "%s: %.*s", s->code,
+			(int)utf8_cut(s->details, strlen(s->details), ERROR_KEPT), s->details);
 }
 
 /* ---- all of them ---- */
