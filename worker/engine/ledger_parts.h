@@ -40,6 +40,9 @@ MUST_CHECK bool ledger_run_batch(struct ledger *l, struct err *e);
  * long again. */
 MUST_CHECK bool ledger_try_batch(struct ledger *l, struct err *e);
 
+/* Opens a session and takes a lease; if that fails, sets the time of the next try. */
+void ledger_try_session(struct ledger *l);
+
 /* The session is gone; everything held under its lease is void. */
 void ledger_session_lost(struct ledger *l, const struct err *e);
 
