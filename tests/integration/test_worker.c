@@ -67,7 +67,7 @@ Test(worker, has_no_port_when_told_so)
 
 	world_agents(w, NULL);
 	worker = world_worker_unready(w, "CPOA_HTTP_PORT=0");
-	cr_assert(await_log(w, worker, "lease taken", SOON_MS));
+	cr_assert(await_log(w, worker, "consuming connection open", SOON_MS));
 	world_end(w, world_podcast(w, "quiet", NULL));
 	cr_assert_eq(worker_get(w, worker, "/livez", NULL), 0);
 	world_close(w);
