@@ -30,6 +30,10 @@ static const struct scenario common_scenarios[] = {
 	{.name = "not_json",
 	 .refuse_http = 200,
 	 .replace = "<html><body>This is no JSON at all</body></html>"},
+	{.name = "rejected", .refuse_http = 204, .replace = ""},
+	{.name = "bad_202",
+	 .refuse_http = 202,
+	 .replace = "{\"message\":\"Accepted, under a name that is not told.\"}"},
 	{.name = NULL},
 };
 

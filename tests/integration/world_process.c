@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -182,6 +183,21 @@ char *file_read(const char *path)
 	return strbuf_detach(&sb, NULL);
 }
 
+/* Keeps a port for this test: other tests that run at the same time look for one too. Until the
+ * test ends. */
+static bool reserve(int port)
+{
+	struct sockaddr_un name = {.sun_family = AF_UNIX};
+	int s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	/* An abstract name (unix(7)): there is no file, and it goes with the process. */
+	snprintf(name.sun_path + 1, sizeof(name.sun_path) - 1, "cpoa test port %d", port);
+	if (bind(s, (const struct sockaddr *)&name, sizeof(name)) == 0)
+		return true;
+	close(s);
+	return false;
+}
+
 static int free_port(void)
 {
 	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -196,7 +212,7 @@ static int free_port(void)
 		at.sin_port = htons((uint16_t)port);
 		bound = bind(s, (const struct sockaddr *)&at, sizeof(at));
 		close(s);
-		if (bound == 0)
+		if (bound == 0 && reserve(port))
 			return port;
 	}
 	cr_assert_fail("no free port");
