@@ -139,6 +139,9 @@ char *call_error_text(const struct call *call)
 
 	if (call->reply.kind == REPLY_RESULT)
 		return NULL;
+	/* An item tells in its own words (agents.md §1.3: message, sca_response). */
+	if (!call->agent && call->reply.text)
+		return xstrndup(call->reply.text, call->reply.text_len);
 	o = json_object_new_object();
 	json_set_str(o, "kind", kind_names[call->reply.kind]);
 	json_set_str(o, "message", call->reply.error);
