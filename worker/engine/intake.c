@@ -26,6 +26,7 @@
 
 enum {
 	PREFETCH_MAX = 256, /* deliveries that a consumer may have unacked: enough for one commit */
+	WINDOWS = 4,	    /* a consumer's window is this part of CPOA_MAX_INFLIGHT */
 	RING_SIZE = 2048,   /* deliveries that all may have unacked; a power of two */
 	OUTBOX_MAX = 10000, /* events in hand beyond which nothing new is taken */
 	HELD_BACK_MAX_US = 1000000, /* how long an ack may be held back before the door closes */
@@ -128,7 +129,11 @@ static void connect(struct intake *in)
 	int64_t max = in->house->settings->max_inflight;
 	struct err e = {0};
 
-	in->prefetch = (int)(max < PREFETCH_MAX ? max : PREFETCH_MAX);
+	/* A window that is a part of the whole: what the broker may send at any time counts against
+	 * the room, and a window as wide as the room would leave none for an ack. */
+	in->prefetch = (int)(max / WINDOWS < 1 ? 1 : max / WINDOWS);
+	if (in->prefetch > PREFETCH_MAX)
+		in->prefetch = PREFETCH_MAX;
 	in->mq = mq_open(&o, &e);
 	if (!in->mq || (in->house->settings->declare_topology && !topology_apply(in->mq, &e)) ||
 	    !mq_prefetch(in->mq, (uint16_t)in->prefetch, &e)) {
@@ -158,6 +163,7 @@ static bool open_door(struct intake *in, struct err *e)
 	char queue[QUEUE_NAME_SIZE], tag[MQ_SHORT_MAX + 1];
 
 	in->generation++;
+	in->overfull = false; /* what came after the last closing has been handed back */
 	for (int i = 0; i < WORKFLOW_COUNT; i++) {
 		topology_queue(queue, workflow_types[i]);
 		consumer_tag(in, i, tag);
