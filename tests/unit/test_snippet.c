@@ -229,6 +229,9 @@ Test(snippet, fails_with_the_code_of_what_sca_did)
 		if (failures[i].second.status)
 			many_answer(&m, "sca_t1", &failures[i].second);
 		check_failure(failures[i].what, failures[i].code);
+		/* What was no JSON is shown as it began. */
+		if (strstr(failures[i].what, "no JSON"))
+			HELP_IS(m.w.terminal, "/data/result/raw_response", "\"<html>\"");
 	}
 }
 

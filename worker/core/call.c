@@ -12,7 +12,13 @@
 
 /* A task that an agent has lost, or a conflict: never asked for again in a tight loop, however
  * short the interval. */
-enum { AGAIN_MIN_MS = 20, PREVIEW_MAX = 300, EXTERNAL_ID_MAX = 255, STATUS_URL_MAX = 1024 };
+enum {
+	AGAIN_MIN_MS = 20,
+	PREVIEW_MAX = 300,
+	RAW_MAX = 500,
+	EXTERNAL_ID_MAX = 255,
+	STATUS_URL_MAX = 1024
+};
 
 /* What one answer is judged with. */
 struct hearing {
@@ -41,6 +47,20 @@ static struct errand landed(struct hearing *h)
 	return nothing;
 }
 
+/* How an answer that is no JSON begins (agents.md §1.2: at most 500 characters); NULL when it is no
+ * text. */
+static struct json_object *raw_response(const struct answer *a)
+{
+	size_t n = a->body ? utf8_cut(a->body, a->len, RAW_MAX) : 0;
+	struct json_object *o;
+
+	if (!n || !utf8_ok(a->body, n))
+		return NULL;
+	o = json_object_new_object();
+	json_set(o, "raw_response", json_object_new_string_len(a->body, (int)n));
+	return o;
+}
+
 static struct errand fail(struct hearing *h, enum reply_kind kind, const char *fmt, ...)
 	PRINTF_LIKE(3, 4);
 
@@ -54,6 +74,8 @@ static struct errand fail(struct hearing *h, enum reply_kind kind, const char *f
 	va_end(ap);
 	/* What was cut at the buffer's end may have been cut within a character. */
 	text[utf8_cut(text, strlen(text), ERR_TEXT_MAX - 8)] = '\0';
+	if (kind == REPLY_NOT_JSON && !h->body)
+		h->body = raw_response(&h->call->answer);
 	reply_failure(&h->call->reply, kind, h->body, "%s", text);
 	return landed(h);
 }

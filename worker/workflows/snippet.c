@@ -117,6 +117,7 @@ enum progress snippet_generate(struct run *run, struct json_object *info, const 
 	if (text->error) {
 		out->code = sca_error_code(text);
 		out->details = text->error;
+		out->raw = reply_string(text, "raw_response");
 		return RUN_ENDED;
 	}
 	prompt = reply_string(text, "cover_art_prompt");
@@ -186,6 +187,8 @@ static enum progress end(struct run *run, struct snippet *s)
 		ending.code = s->code;
 		ending.error = s->details;
 		ending.result = failure(s->code, s->details);
+		if (s->raw)
+			json_set_str(ending.result, "raw_response", s->raw);
 		ending.error_details = json_object_new_object();
 		json_set_str(ending.error_details, "code", s->code);
 		json_set_str(ending.error_details, "message", s->details);

@@ -11,6 +11,7 @@ struct snippet {
 	struct json_object *data; /* a SnippetDataObject with image_url (json_put it), or NULL */
 	const char *code;	  /* why there is none */
 	const char *details;
+	const char *raw; /* how an answer that is no JSON begins, or NULL */
 };
 
 /*
