@@ -244,34 +244,39 @@ void world_forget_db(struct world *w)
 	w->db = NULL;
 }
 
+struct doomed {
+	struct db *admin;
+	const char *name;
+	struct err e;
+};
+
 /*
  * FORCE may not end autovacuum, which is the superuser's, and fails with 42501
  * while it is in there: it leaves by itself.
  */
-static void drop_database(struct db *admin, const char *name)
+static bool is_dropped(void *ctx)
 {
+	struct doomed *d = ctx;
 	char sql[128];
-	struct err e;
+	struct db_result *r;
 
-	snprintf(sql, sizeof(sql), "DROP DATABASE IF EXISTS %s WITH (FORCE)", name);
-	for (int left_ms = 30000;; left_ms -= 50) {
-		struct db_result *r = db_query(admin, sql, 0, NULL, &e);
-
-		if (r) {
-			db_result_free(r);
-			return;
-		}
-		cr_assert(left_ms > 0 && strstr(e.text, "42501"), "%s: %s", sql, e.text);
-		usleep(50000);
-	}
+	snprintf(sql, sizeof(sql), "DROP DATABASE IF EXISTS %s WITH (FORCE)", d->name);
+	r = db_query(d->admin, sql, 0, NULL, &d->e);
+	if (r)
+		db_result_free(r);
+	else
+		cr_assert(strstr(d->e.text, "42501"), "%s: %s", sql, d->e.text);
+	return r;
 }
 
 void world_drop(struct world *w)
 {
 	struct db *admin = open_db(getenv("POSTGRES_DB"));
+	struct doomed doomed;
 
 	world_forget_db(w);
-	drop_database(admin, w->name);
+	doomed = (struct doomed){.admin = admin, .name = w->name};
+	cr_assert(await(is_dropped, &doomed, 30000), "%s", doomed.e.text);
 	db_close(admin);
 	world_api(w, "DELETE", "/api/vhosts/{vhost}", NULL);
 }
