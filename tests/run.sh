@@ -3,11 +3,11 @@
 #
 #   tests/run.sh [all]          everything
 #   tests/run.sh quick          what needs no servers
-#   tests/run.sh -L LABEL...    only these: unit property lint integration race chaos
+#   tests/run.sh -L LABEL...    only these: unit property lint integration race chaos contract
 #
 # The parts, each a CMake preset and the labels that ctest runs in it:
 #
-#   dev         gcc, AddressSanitizer, UBSan     unit property lint, then integration
+#   dev         gcc, AddressSanitizer, UBSan     unit property lint, then integration, then contract
 #   dev-clang   the same with clang              unit property
 #   tsan        ThreadSanitizer                  race
 #
@@ -150,7 +150,7 @@ asked() {
 
 for l in ${labels:-}; do
 	case $l in
-	unit | property | lint | integration | race | chaos) ;;
+	unit | property | lint | integration | race | chaos | contract) ;;
 	*) echo "no label is called $l" >&2; usage >&2; exit 2 ;;
 	esac
 done
@@ -159,6 +159,7 @@ here=$(asked unit property lint)
 outside=$(asked integration)
 [ ! -e tests/chaos/CMakeLists.txt ] || outside=$(asked integration chaos)
 race=$(asked race)
+contract=$(asked contract)
 
 mkdir -p build
 trap on_exit EXIT
@@ -180,8 +181,14 @@ plain=(setarch "$(uname -m)" -R)
 [ -z "$outside" ] || start_servers
 [ -z "$here" ] || run dev "$here"
 if [ -n "$outside" ]; then
+	# What these tests send and get is judged by the contract's documents, afterwards.
+	export CPOA_CONTRACT_DIR=$PWD/build/contract-records
+	rm -rf "$CPOA_CONTRACT_DIR"
+	mkdir -p "$CPOA_CONTRACT_DIR"
 	build dev && servers_ready && run dev "$outside"
 fi
+[ -z "$contract" ] || run dev "$contract"
+unset CPOA_CONTRACT_DIR
 if [ "$what" != labels ]; then
 	run dev-clang 'unit|property'
 fi

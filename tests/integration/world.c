@@ -128,6 +128,7 @@ static struct world *open_world(bool migrated)
 	snprintf(w->name, sizeof(w->name), "cpoa_test_%ld_%.8s", (long)getpid(), id);
 	snprintf(w->folder, sizeof(w->folder), "%s/%s", tmp ? tmp : "/tmp", w->name);
 	cr_assert_eq(mkdir(w->folder, 0755), 0, "%s", w->folder);
+	world_open_record(w);
 	world_make_vhost(w);
 	world_make_database(w, migrated);
 	world_listen(w);
@@ -159,6 +160,9 @@ static void free_world(struct world *w)
 	if (w->agents.pid)
 		child_kill(&w->agents);
 	world_stop_listening(w);
+	world_forget_db(w);
+	world_record(w);
+	world_close_record(w);
 	world_drop(w);
 	while ((k = w->kept)) {
 		w->kept = k->next;

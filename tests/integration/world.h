@@ -164,6 +164,12 @@ int world_api(struct world *w, const char *method, const char *path, const char 
 /* Messages that wait in a queue (delivered ones that are not acked do not count). */
 int world_queue(struct world *w, const char *queue);
 
+/* ---- the record ---- */
+
+/* The file with what was published, came, was admitted and was refused by now:
+ * tests/contract/recorded.js reads it. */
+const char *world_record(struct world *w);
+
 /* ---- looking at JSON ---- */
 
 /* What stands at "a.b.0.c": a string itself, else its JSON; "absent" when nothing does. */

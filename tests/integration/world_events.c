@@ -89,6 +89,20 @@ static void see(struct world *w, struct mq_message *m)
 	*s = (struct seen){.kind = dot ? dot + 1 : "", .message = m};
 	cr_assert_eq(json_read(m->body, m->body_len, JSON_DEPTH_MAX + 8, JSON_STRICT, &s->body, &e),
 		     JSON_OK, "%s: %s", e.text, m->body);
+	world_record_event(w, m, s->body);
+}
+
+static void record_reply(struct world *w, const struct mq_message *m)
+{
+	struct json_object *body;
+	struct err e;
+
+	if (!m->content_type || strcmp(m->content_type, "application/cloudevents+json") != 0)
+		return;
+	cr_assert_eq(json_read(m->body, m->body_len, JSON_DEPTH_MAX + 8, JSON_STRICT, &body, &e),
+		     JSON_OK, "%s: %s", e.text, m->body);
+	world_record_event(w, m, body);
+	json_object_put(body);
 }
 
 static void deliver(struct world *w, struct mq_message *m)
@@ -107,6 +121,7 @@ static void deliver(struct world *w, struct mq_message *m)
 		see(w, m);
 		return;
 	}
+	record_reply(w, m);
 	m->next = w->deliveries;
 	w->deliveries = m;
 }
@@ -162,6 +177,7 @@ void world_post(struct world *w, const struct job_spec *job)
 	while (p.n_headers < sizeof(job->headers) / sizeof(*job->headers) &&
 	       job->headers[p.n_headers].name)
 		p.n_headers++;
+	world_record_job(w, &p);
 	cr_assert(mq_publish(w->mq, &p, NULL, &e), "%s", e.text);
 	w->published++;
 }

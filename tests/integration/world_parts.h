@@ -2,6 +2,8 @@
 #ifndef WORLD_PARTS_H
 #define WORLD_PARTS_H
 
+#include <stdio.h>
+
 #include "cpoa/db.h"
 #include "cpoa/strbuf.h"
 
@@ -40,6 +42,8 @@ struct world {
 	struct child worker[WORKERS_MAX];
 	int n_workers, n_commands;
 	struct keepsake *kept;
+	FILE *record;
+	char record_path[2 * PATH_SIZE];
 
 	/* world_events.c's */
 	struct mq *mq;
@@ -73,6 +77,13 @@ void world_make_vhost(struct world *w);
 void world_drop(struct world *w);
 /* The status (0: no answer, *error says why); *answer (may be NULL) to be freed. */
 int http_exchange(const char *method, const char *url, const char *body, char **answer);
+
+/* ---- world_record.c ---- */
+
+void world_open_record(struct world *w);
+void world_close_record(struct world *w);
+void world_record_job(struct world *w, const struct mq_publish *p);
+void world_record_event(struct world *w, const struct mq_message *m, struct json_object *body);
 
 /* ---- world_events.c ---- */
 
