@@ -135,7 +135,7 @@ function main() {
 			}
 		}
 	}
-	if (!counts.event || !counts.admitted) {
+	if (!counts.event && !counts.admitted) {
 		console.log(`${where}: nothing is recorded there`);
 		process.exit(1);
 	}

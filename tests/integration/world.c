@@ -209,6 +209,9 @@ void world_close(struct world *w)
 		}
 		expect_no_report(c);
 	}
+	/* What has come and was not asked for is recorded too. */
+	if (!w->losses_expected)
+		world_events(w, NULL, NULL);
 	free_world(w);
 }
 
