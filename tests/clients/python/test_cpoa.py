@@ -5,6 +5,7 @@ import json
 import os
 import re
 import socket
+import subprocess
 import sys
 import threading
 import uuid
@@ -57,11 +58,12 @@ def answers():
 
 
 class Cutter(threading.Thread):
-    """Between the client and the broker: once armed, it swallows the next word of the broker's and cuts
-    the connection, as a broker that dies between taking a job and saying so."""
+    """Between the client and the broker: once armed, it swallows the next word of the broker's, does
+    `meanwhile` and cuts the connection, as a broker that dies between taking a job and saying so."""
 
-    def __init__(self):
+    def __init__(self, meanwhile=lambda: None):
         super().__init__(daemon=True)
+        self.meanwhile = meanwhile
         host, port = re.search(r"@([^:/]+):(\d+)/", URL).groups()
         self.broker, self.armed, self.cuts = (host, int(port)), False, 0
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -71,7 +73,11 @@ class Cutter(threading.Thread):
     def run(self):
         while True:
             client = self.listener.accept()[0]
-            broker = socket.create_connection(self.broker)
+            try:
+                broker = socket.create_connection(self.broker)
+            except OSError:
+                client.close()
+                continue
             for pair in ((client, broker, False), (broker, client, True)):
                 threading.Thread(target=self.pump, args=pair, daemon=True).start()
 
@@ -86,6 +92,7 @@ class Cutter(threading.Thread):
             pass
         if from_broker and self.armed:
             self.armed, self.cuts = False, self.cuts + 1
+            self.meanwhile()
         for end in (source, target):
             try:
                 end.shutdown(socket.SHUT_RDWR)
@@ -103,6 +110,15 @@ def lost_confirm():
         cutter.armed = True
         data = client.ask(podcast_job("asked"))
         assert cutter.cuts == 2 and data["status"] == "completed", (cutter.cuts, data)
+
+
+def restarted(servers_sh, servers):
+    cutter = Cutter(lambda: subprocess.run([servers_sh, "restart", servers, "mq", "kill"], check=True, stdout=sys.stderr))
+    with cpoa.Client(cutter.url) as client:
+        client.ask(cpoa.Job("popular_categories", {}))
+        cutter.armed = True
+        print(client.send(podcast_job(None), deadline=60))
+        assert cutter.cuts == 1, "the broker was not restarted"
 
 
 def unroutable(type):
@@ -151,4 +167,4 @@ def readme():
 
 
 if __name__ == "__main__":
-    {f.__name__: f for f in (podcast, answers, lost_confirm, unroutable, readme)}[sys.argv[1]](*sys.argv[2:])
+    {f.__name__: f for f in (podcast, answers, lost_confirm, restarted, unroutable, readme)}[sys.argv[1]](*sys.argv[2:])
