@@ -141,6 +141,8 @@ static void set_lost_after(struct settings *s, int64_t lost_after_ms)
 /* The URL comes first, as of two settings of one name libpq takes the later. */
 static void fill_settings(struct settings *s, const struct db_options *o)
 {
+	struct db_tls tls;
+
 	s->n = 0;
 	if (o->url && *o->url) {
 		set_text(s, "dbname", o->url);
@@ -152,8 +154,9 @@ static void fill_settings(struct settings *s, const struct db_options *o)
 		if (o->port > 0)
 			set_number(s, "port", o->port);
 	}
-	set_text(s, "sslmode", o->sslmode);
-	set_text(s, "sslrootcert", o->sslrootcert);
+	tls = db_tls_choose(o);
+	set_text(s, "sslmode", tls.mode);
+	set_text(s, "sslrootcert", tls.root_cert);
 	set_text(s, "application_name", o->application_name);
 	set_text(s, "client_encoding", "UTF8");
 	set_number(s, "connect_timeout",
@@ -219,7 +222,8 @@ static bool connect_failed(PGconn *conn, struct err *e)
 	const char *text = PQerrorMessage(conn);
 	char state[6] = "";
 
-	verbose_state(text, state);
+	if (!verbose_state(text, state) && db_tls_failed(conn, e))
+		return false;
 	err_set(e, connect_class(conn, state), "PostgreSQL: %.*s", trimmed(text), text);
 	set_code(e, state);
 	return false;

@@ -27,6 +27,17 @@ bool db_refused(struct db *db, const PGresult *pg, const char *what, struct err 
 /* Sets `e` to ERR_LOST with libpq's words; always returns false. */
 bool db_lost(struct db *db, const char *what, struct err *e);
 
+/* ---- db_tls.c ---- */
+
+/* What libpq is to be told; NULL or "": nothing. Both last as long as `o`. */
+struct db_tls {
+	const char *mode, *root_cert;
+};
+struct db_tls db_tls_choose(const struct db_options *o);
+
+/* Whether it was TLS that kept a session from being opened; then `e` says why. */
+bool db_tls_failed(PGconn *conn, struct err *e);
+
 /* Takes the result over. */
 struct db_result *db_result_new(PGresult *pg);
 

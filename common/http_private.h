@@ -16,6 +16,7 @@
 struct transfer {
 	LIST_ENTRY(transfer) link;
 	CURL *easy;
+	const char *ca_file;	      /* its struct http's */
 	struct http_request *request; /* NULL while idle */
 	int64_t begun_us;
 	size_t header_bytes;

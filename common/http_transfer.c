@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include "cpoa/clock.h"
+#include "cpoa/tls.h"
 #include "http_private.h"
 
 enum {
@@ -93,6 +94,7 @@ struct transfer *http_transfer_new(const struct http *h)
 	if (!easy)
 		BUG("out of memory");
 	t->easy = easy;
+	t->ca_file = h->ca_file;
 	curl_easy_setopt(easy, CURLOPT_PRIVATE, t);
 	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, t->error);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
@@ -103,6 +105,7 @@ struct transfer *http_transfer_new(const struct http *h)
 	set(easy, CURLOPT_BUFFERSIZE, BUFFER_SIZE);
 	set(easy, CURLOPT_PIPEWAIT, 0);
 	set(easy, CURLOPT_FOLLOWLOCATION, 0);
+	set(easy, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2);
 	set_text(easy, CURLOPT_PROTOCOLS_STR, "http,https");
 	set_text(easy, CURLOPT_PROXY, ""); /* no environment variable diverts a call */
 	set_text(easy, CURLOPT_USERAGENT, h->user_agent);
@@ -288,6 +291,30 @@ static char *location_of(CURL *easy, long status)
 	return xstrdup(header->value);
 }
 
+/* curl's own words are for those who know OpenSSL's. */
+static bool explain_tls(struct transfer *t, CURLcode code)
+{
+	char words[TLS_TEXT_MAX];
+	struct http_url url;
+	struct err e;
+	long result = 0;
+
+	if (code == CURLE_PEER_FAILED_VERIFICATION) {
+		curl_easy_getinfo(t->easy, CURLINFO_SSL_VERIFYRESULT, &result);
+		/* Of the chain alone; for curl looks at the name itself. 1: unspecified. */
+		if (result == 0 || result == 1)
+			result = TLS_OTHER_HOST;
+	} else if (code == CURLE_SSL_CONNECT_ERROR && strstr(t->error, "wrong version number")) {
+		result = TLS_NONE;
+	}
+	if (result == 0 || !http_url_read(&url, t->request->url, &e))
+		return false;
+	tls_verdict(result, url.host, t->ca_file, words);
+	snprintf(t->request->error, sizeof(t->request->error), "the server at %.100s:%u: %.250s",
+		 url.host, url.port, words);
+	return true;
+}
+
 static void explain(struct transfer *t, CURLcode code)
 {
 	struct http_request *r = t->request;
@@ -298,7 +325,7 @@ static void explain(struct transfer *t, CURLcode code)
 			 HEADER_BYTES_MAX);
 	else if (r->outcome == HTTP_UNREACHABLE && r->address_refused)
 		snprintf(r->error, sizeof(r->error), "address refused");
-	else
+	else if (!explain_tls(t, code))
 		snprintf(r->error, sizeof(r->error), "%s",
 			 t->error[0] ? t->error : curl_easy_strerror(code));
 }

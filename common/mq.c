@@ -23,15 +23,15 @@
 #include <sys/socket.h>
 
 #include "cpoa/clock.h"
+#include "cpoa/tls.h"
 #include "mq_private.h"
-
-static const char system_ca_file[] = "/etc/ssl/certs/ca-certificates.crt";
 
 enum {
 	FRAME_MAX = 131072,
 	CHANNELS_MAX = 8,
 	GOODBYE_MS = 2000,
 	CONNECT_MS = 10000,
+	EXPLAIN_MS = 2000,
 	UNSENT_MS = 3 * MQ_HEARTBEAT_S * 1000,
 };
 
@@ -114,20 +114,50 @@ static bool has(const char *s)
 	return s && *s;
 }
 
-static bool open_error(struct mq *mq, const struct amqp_connection_info *to, int status,
-		       struct err *e)
+/* rabbitmq-c says only that there is no connection; which may pass, or be a certificate's fault. */
+static bool tls_error(const struct mq_options *o, const struct amqp_connection_info *to, int status,
+		      struct err *e)
 {
-	bool refused = status == AMQP_STATUS_SSL_PEER_VERIFY_FAILED ||
-		       status == AMQP_STATUS_SSL_HOSTNAME_VERIFY_FAILED;
+	char port[8], words[TLS_TEXT_MAX];
+	const struct tls_peer peer = {.host = to->host,
+				      .port = port,
+				      .ca_file = o->ca_file,
+				      .cert_file = o->cert_file,
+				      .key_file = o->key_file,
+				      .timeout_ms = EXPLAIN_MS};
 
+	snprintf(port, sizeof(port), "%u", (unsigned)to->port & 0xFFFF);
+	if (tls_explain(&peer, words))
+		return err_set(e, ERR_USAGE, "RabbitMQ at %s:%d: %s", to->host, to->port, words);
+	if (status == AMQP_STATUS_SSL_HOSTNAME_VERIFY_FAILED)
+		return err_set(e, ERR_USAGE,
+			       "RabbitMQ at %s:%d: its certificate is for another host: rabbitmq-c "
+			       "looks for the host among its DNS names alone, so connect by a name",
+			       to->host, to->port);
+	return err_set(e, ERR_LOST, "RabbitMQ at %s:%d: %s", to->host, to->port,
+		       amqp_error_string2(status));
+}
+
+static bool is_tls_error(int status)
+{
+	return status == AMQP_STATUS_SSL_ERROR || status == AMQP_STATUS_SSL_CONNECTION_FAILED ||
+	       status == AMQP_STATUS_SSL_PEER_VERIFY_FAILED ||
+	       status == AMQP_STATUS_SSL_HOSTNAME_VERIFY_FAILED;
+}
+
+static bool open_error(struct mq *mq, const struct mq_options *o,
+		       const struct amqp_connection_info *to, int status, struct err *e)
+{
 	mq->lost = true;
-	return err_set(e, refused ? ERR_USAGE : ERR_LOST, "RabbitMQ at %s:%d: %s", to->host,
-		       to->port, amqp_error_string2(status));
+	if (is_tls_error(status))
+		return tls_error(o, to, status, e);
+	return err_set(e, ERR_LOST, "RabbitMQ at %s:%d: %s", to->host, to->port,
+		       amqp_error_string2(status));
 }
 
 static amqp_socket_t *tls_socket(struct mq *mq, const struct mq_options *o, struct err *e)
 {
-	const char *ca = has(o->ca_file) ? o->ca_file : system_ca_file;
+	const char *ca = has(o->ca_file) ? o->ca_file : tls_system_ca_file;
 	amqp_socket_t *socket = amqp_ssl_socket_new(mq->conn);
 
 	if (!socket) {
@@ -166,7 +196,7 @@ static bool open_socket(struct mq *mq, const struct mq_options *o,
 		return to->ssl ? false : err_set(e, ERR_LOST, "RabbitMQ: no socket");
 	status = amqp_socket_open_noblock(socket, to->host, to->port, &wait);
 	if (status != AMQP_STATUS_OK)
-		return open_error(mq, to, status, e);
+		return open_error(mq, o, to, status, e);
 	setsockopt(amqp_get_sockfd(mq->conn), IPPROTO_TCP, TCP_USER_TIMEOUT, &unsent_ms,
 		   sizeof(unsent_ms));
 	return true;
@@ -185,10 +215,18 @@ static amqp_table_entry_t yes(const char *key)
 	};
 }
 
-/* A refusal while logging in is about the URL: a password, a virtual host, a permission. */
-static bool login_error(struct mq *mq, amqp_rpc_reply_t reply, struct err *e)
+/*
+ * A refusal while logging in is about the URL: a password, a virtual host, a permission. In TLS 1.3
+ * a server that dislikes our certificate says so only here.
+ */
+static bool login_error(struct mq *mq, const struct mq_options *o,
+			const struct amqp_connection_info *to, amqp_rpc_reply_t reply,
+			struct err *e)
 {
 	mq_reply(mq, "login", reply, e);
+	if (reply.reply_type == AMQP_RESPONSE_LIBRARY_EXCEPTION &&
+	    is_tls_error(reply.library_error))
+		return tls_error(o, to, reply.library_error, e);
 	if (e->class == ERR_REJECT)
 		e->class = ERR_USAGE;
 	if (reply.reply_type == AMQP_RESPONSE_LIBRARY_EXCEPTION &&
@@ -221,7 +259,7 @@ static bool login(struct mq *mq, const struct mq_options *o, const struct amqp_c
 		mq->conn, has(to->vhost) ? to->vhost : "/", CHANNELS_MAX, FRAME_MAX, MQ_HEARTBEAT_S,
 		&properties, AMQP_SASL_METHOD_PLAIN, to->user, to->password);
 
-	return reply.reply_type == AMQP_RESPONSE_NORMAL || login_error(mq, reply, e);
+	return reply.reply_type == AMQP_RESPONSE_NORMAL || login_error(mq, o, to, reply, e);
 }
 
 static bool open_connection(struct mq *mq, const struct mq_options *o,

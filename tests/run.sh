@@ -104,7 +104,7 @@ $(sed -n '/^[0-9]*% tests passed, /,$p' "$log")")
 # Starts the servers while something is being built.
 start_servers() {
 	wanted_servers=1
-	tests/servers.sh start "$servers" --fsync off >build/servers.log 2>&1 &
+	tests/servers.sh start "$servers" --fsync off --tls >build/servers.log 2>&1 &
 	starting=$!
 }
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # A private PostgreSQL and RabbitMQ on free loopback ports, everything of theirs below DIR.
 #
-#   tests/servers.sh start DIR [--pg-only|--mq-only] [--fsync on|off]
+#   tests/servers.sh start DIR [--pg-only|--mq-only] [--fsync on|off] [--tls]
 #                                      start what is not running yet, wait until it serves
 #   tests/servers.sh env DIR           print export lines for a shell (also in DIR/env)
 #   tests/servers.sh status DIR        what runs, where; exit code 3 when nothing does
@@ -13,8 +13,11 @@
 #   tests/servers.sh resume DIR pg|mq  (SIGCONT)
 #   tests/servers.sh port              print a port that is free on loopback
 #
-# For root and for ordinary users. PostgreSQL: superuser postgres, role and database cpoa, no
-# password asked for (role cpoa has one: cpoa). RabbitMQ: guest/guest, with the management API.
+# For root and for ordinary users. PostgreSQL: superuser postgres, role and database cpoa, none of
+# them asked for a password; and role cpoa_worker, which owns nothing and is. RabbitMQ: user guest,
+# with the management API. All have the same password, which is easily found where it must not be.
+# --tls: PostgreSQL takes TLS on its port as well, RabbitMQ on a port of its own; DIR/tls has a CA
+# (ca.pem, ca.key) and certificates of it. What else connects to PostgreSQL is told not to use it.
 # fsync is on unless told otherwise. Off means that the machine must not lose power; a killed
 # PostgreSQL still loses nothing, because commits are written to the kernel either way.
 # fast: ends as an administrator would end it. immediate: PostgreSQL drops everybody and
@@ -28,6 +31,8 @@ umask 022
 say() { printf 'servers: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
 usage() { sed -n '2,/^set/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; }
+
+secret=hush-7c1f-do-not-tell
 
 # Nothing of the caller's environment reaches the servers (PG*, RABBITMQ_*, ERL_*, sanitizers).
 clean=(env -i "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" LANG=C.UTF-8)
@@ -136,7 +141,7 @@ pg_user() {
 # A fresh cluster, where its user can reach it; pg/at tells where.
 pg_create() {
 	local home=$dir/pg data template
-	template=$(dirname "$dir")/pg-template
+	template=$(dirname "$dir")/pg-template-2
 	if [ ${#as[@]} -gt 0 ]; then
 		if ! "${as[@]}" test -x "$home" 2>/dev/null; then
 			home=$(mktemp -d /var/tmp/cpoa-pg.XXXXXX)
@@ -168,7 +173,9 @@ pg_init() {
 	"${clean[@]}" "${as[@]}" "$pg_bin/initdb" -D "$1" -U postgres -A trust -E UTF8 \
 		--locale=C.UTF-8 --no-sync --no-instructions >>"$dir/pg.log" 2>&1 </dev/null ||
 		fail pg "initdb failed"
-	printf '%s\n' "CREATE ROLE cpoa LOGIN CREATEDB PASSWORD 'cpoa';" "CREATE DATABASE cpoa OWNER cpoa;" |
+	sed -i '1i host all cpoa_worker all scram-sha-256' "$1/pg_hba.conf"
+	printf '%s\n' "CREATE ROLE cpoa LOGIN CREATEDB PASSWORD '$secret';" "CREATE DATABASE cpoa OWNER cpoa;" \
+		"CREATE ROLE cpoa_worker LOGIN PASSWORD '$secret';" "GRANT cpoa_worker TO cpoa;" |
 		"${clean[@]}" "${as[@]}" "$pg_bin/postgres" --single -D "$1" -c fsync=off template1 \
 			>>"$dir/pg.log" 2>&1 || fail pg "could not make role and database"
 }
@@ -181,11 +188,19 @@ pg_keep() {
 
 # Starts it on port $1, or on a free one when $1 is empty.
 pg_start() {
-	local port=$1 fsync data pid try bound
+	local port=$1 fsync data pid try bound tls=off
 	pg_user
 	fsync=$(<"$dir/pg/fsync")
 	[ -s "$dir/pg/at" ] || pg_create
 	data=$(<"$dir/pg/at")
+	if [ -s "$dir/tls/ca.pem" ]; then
+		tls=on
+		cp "$dir/tls/good.pem" "$data/server.crt"
+		cp "$dir/tls/good.key" "$data/server.key"
+		chmod 600 "$data/server.key"
+		pg_own "$data/server.crt"
+		pg_own "$data/server.key"
+	fi
 	rm -f "$data/postmaster.pid" # a killed one's, whose number a zombie may still bear
 	for ((try = 0; try < 10; try++)); do
 		bound=$port
@@ -195,7 +210,7 @@ pg_start() {
 			-D "$data" -p "$bound" \
 			-c listen_addresses=127.0.0.1 -c unix_socket_directories= \
 			-c max_connections=200 -c timezone=UTC -c log_timezone=UTC \
-			-c fsync="$fsync" -c full_page_writes="$fsync" \
+			-c ssl="$tls" -c fsync="$fsync" -c full_page_writes="$fsync" \
 			</dev/null >>"$dir/pg.log" 2>&1 9>&- &
 		pid=$!
 		echo "$pid" >"$dir/pg/pid"
@@ -237,13 +252,13 @@ pg_stop() {
 
 # ---- RabbitMQ -----------------------------------------------------------------------------
 
-# Starts it on the four ports from $1 on (AMQP, management, epmd, distribution), or on free
+# Starts it on the five ports from $1 on (AMQP, management, epmd, distribution, amqps), or on free
 # ones when $1 is empty. Does not wait until it serves: mq_wait does.
 mq_launch() {
 	local port=$1 mq=$dir/mq
 	local server=/usr/lib/rabbitmq/bin/rabbitmq-server # Debian's in /usr/sbin insists on user rabbitmq
 	[ -x "$server" ] || die "no RabbitMQ server found: tests/packages.sh servers"
-	[ -n "$port" ] || port=$(free_ports 4)
+	[ -n "$port" ] || port=$(free_ports 5)
 	mkdir -p "$mq/home" "$mq/mnesia" "$mq/schema"
 	echo "$port" >"$mq/port"
 	echo '[rabbitmq_management].' >"$mq/enabled_plugins"
@@ -252,6 +267,16 @@ mq_launch() {
 		management.tcp.ip = 127.0.0.1
 		management.tcp.port = $((port + 1))
 		disk_free_limit.absolute = 50MB
+		default_user = guest
+		default_pass = $secret
+	EOF
+	[ ! -s "$dir/tls/ca.pem" ] || cat >>"$mq/rabbitmq.conf" <<-EOF
+		listeners.ssl.1 = 127.0.0.1:$((port + 4))
+		ssl_options.cacertfile = $dir/tls/ca.pem
+		ssl_options.certfile = $dir/tls/good.pem
+		ssl_options.keyfile = $dir/tls/good.key
+		ssl_options.verify = verify_peer
+		ssl_options.fail_if_no_peer_cert = false
 	EOF
 	: >"$mq/stdout"
 	if ! pid_in "$mq/epmd.pid" >/dev/null; then
@@ -333,6 +358,38 @@ mq_forget_epmd() {
 	rm -f "$dir/mq/epmd.pid"
 }
 
+# ---- TLS ----------------------------------------------------------------------------------
+
+# A certificate for subject $2 and alternative names $3 in DIR/tls/$1.pem, its key in $1.key.
+# What follows is for openssl x509: who signs it, and for how long.
+certificate() {
+	local name=$1 subject=$2 names=$3 tls=$dir/tls
+	shift 3
+	openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \
+		-keyout "$tls/$name.key" -out "$tls/$name.csr" -subj "/CN=$subject"
+	openssl x509 -req -in "$tls/$name.csr" -out "$tls/$name.pem" "$@" \
+		-extfile <(printf '%s\n' "$names")
+	rm "$tls/$name.csr"
+}
+
+# A CA, servers' certificates that hold and that do not, and a client's of each of two CAs.
+certificates() {
+	local here=subjectAltName=DNS:localhost,IP:127.0.0.1 tls=$dir/tls
+	local signed=(-CA "$tls/ca.pem" -CAkey "$tls/ca.key")
+	rm -rf "$tls"
+	mkdir "$tls"
+	{
+		certificate ca 'CA of a test' basicConstraints=critical,CA:true \
+			-signkey "$tls/ca.key" -days 30
+		certificate good localhost "$here" "${signed[@]}" -days 30
+		certificate expired localhost "$here" "${signed[@]}" -days -1
+		certificate other elsewhere.example subjectAltName=DNS:elsewhere.example "${signed[@]}" -days 30
+		certificate self localhost "$here" -signkey "$tls/self.key" -days 30
+		certificate client worker '' "${signed[@]}" -days 30
+		certificate stranger worker '' -CA "$tls/self.pem" -CAkey "$tls/self.key" -days 30
+	} >"$dir/tls.log" 2>&1 || { cat "$dir/tls.log" >&2; die "openssl could not make certificates"; }
+}
+
 # ---- both ---------------------------------------------------------------------------------
 
 # Shows the end of $1's logs, says why, and gives up.
@@ -374,27 +431,35 @@ early_end() {
 write_env() {
 	{
 		if [ -s "$dir/mq/port" ]; then
-			echo "export AMQP_URL=amqp://guest:guest@127.0.0.1:$(<"$dir/mq/port")/"
+			echo "export AMQP_URL=amqp://guest:$secret@127.0.0.1:$(<"$dir/mq/port")/"
 			echo "export CPOA_TEST_MQ_API=http://127.0.0.1:$(($(<"$dir/mq/port") + 1))"
 		fi
 		if [ -s "$dir/pg/port" ]; then
 			echo "export POSTGRES_HOST=127.0.0.1"
 			echo "export POSTGRES_PORT=$(<"$dir/pg/port")"
 			echo "export POSTGRES_USER=cpoa"
-			echo "export POSTGRES_PASSWORD=cpoa"
+			echo "export POSTGRES_PASSWORD=$secret"
 			echo "export POSTGRES_DB=cpoa"
+			echo "export CPOA_TEST_WORK_USER=cpoa_worker"
 		fi
+		if [ -s "$dir/tls/ca.pem" ]; then
+			echo "export POSTGRES_SSLMODE=disable PGSSLMODE=disable"
+			printf 'export CPOA_TEST_TLS=%q\n' "$dir/tls"
+			[ ! -s "$dir/mq/port" ] || echo "export CPOA_TEST_AMQPS_PORT=$(($(<"$dir/mq/port") + 4))"
+		fi
+		echo "export CPOA_TEST_SECRET=$secret"
 		printf 'export CPOA_TEST_SERVERS=%q\n' "$dir"
 	} >"$dir/env.new"
 	mv "$dir/env.new" "$dir/env"
 }
 
 start() {
-	local want_pg=1 want_mq=1 fsync=on began=${EPOCHREALTIME/./} took
+	local want_pg=1 want_mq=1 want_tls="" fsync=on began=${EPOCHREALTIME/./} took
 	while [ $# -gt 0 ]; do
 		case $1 in
 		--pg-only) want_mq= ;;
 		--mq-only) want_pg= ;;
+		--tls) want_tls=1 ;;
 		--fsync)
 			fsync=${2:-}
 			[[ $fsync == on || $fsync == off ]] || die "--fsync takes on or off"
@@ -419,6 +484,7 @@ start() {
 		return 0
 	fi
 	on_early_end all
+	[ -z "$want_tls" ] || certificates
 	# RabbitMQ takes five seconds: PostgreSQL is up before it.
 	if [ -n "$want_mq" ]; then
 		mq_remove
@@ -482,7 +548,7 @@ stop_all() {
 	pg_remove
 	mq_stop kill
 	mq_remove
-	rm -f "$dir/env"
+	rm -rf "$dir/env" "$dir/tls"
 }
 
 status() {

@@ -31,7 +31,9 @@ struct db_options {
 	const char *url; /* DATABASE_URL, or NULL/"": the five below */
 	const char *host, *user, *password, *dbname;
 	int64_t port;
-	const char *sslmode, *sslrootcert; /* NULL or "": libpq's default */
+	/* As libpq's, but: with a CA file and no mode, "verify-full"; with a mode that verifies and
+	 * no CA file, the system's. NULL or "": the URL's, else libpq's default, "prefer". */
+	const char *sslmode, *sslrootcert;
 	const char *application_name;
 	int64_t lost_after_ms; /* tcp_user_timeout, keepalives, and both idle timeouts of the
 				  session; 0: none */

@@ -77,7 +77,7 @@ struct http_request {
 	char content_type[128];
 	char *location;	      /* of a 3xx, shorter than HTTP_URL_MAX; else NULL */
 	bool address_refused; /* address_ok let none by */
-	char error[256];      /* what went wrong, when not HTTP_ANSWERED */
+	char error[384];      /* what went wrong, when not HTTP_ANSWERED */
 	int64_t took_us;
 
 	/* ---- http.c's ---- */

@@ -65,6 +65,7 @@ static void inherit(struct environment *env)
 		"POSTGRES_PORT",
 		"POSTGRES_USER",
 		"POSTGRES_PASSWORD",
+		"POSTGRES_SSLMODE",
 	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)

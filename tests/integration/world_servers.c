@@ -23,6 +23,8 @@ static size_t collect(char *data, size_t size, size_t n, void *answer)
 
 int http_exchange(const char *method, const char *url, const char *body, char **answer)
 {
+	const char *user = strstr(getenv("AMQP_URL"), "://");
+	char login[128] = "";
 	CURL *curl = curl_easy_init();
 	struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
 	struct strbuf sb;
@@ -39,7 +41,9 @@ int http_exchange(const char *method, const char *url, const char *body, char **
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, &sb);
 	if (strstr(url, "/api/")) {
 		curl_easy_setopt(curl, CURLOPT_HTTPAUTH, CURLAUTH_BASIC);
-		curl_easy_setopt(curl, CURLOPT_USERPWD, "guest:guest");
+		/* RabbitMQ's management takes the login of its messages. */
+		cr_assert_eq(sscanf(user, "://%127[^@]", login), 1);
+		curl_easy_setopt(curl, CURLOPT_USERPWD, login);
 	}
 	if (body)
 		curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body);

@@ -49,6 +49,7 @@ findings=$(awk '
 		if (name ~ /^amqp[a-z_]*\.h$|^rabbitmq-c\//) return "^common/mq[a-z_]*\\.[ch]$"
 		if (name ~ /^curl\//) return "^common/http(_[a-z_]*)?\\.[ch]$"
 		if (name ~ /^microhttpd\.h$/) return "^common/httpd[a-z_]*\\.[ch]$"
+		if (name ~ /^openssl\/(ssl|x509v3)\.h$/) return "^common/tls\\.c$"
 		if (name ~ /^libxml\//) return "^worker/harvest/"
 		return ""
 	}

@@ -114,7 +114,7 @@ struct answer {
 	int64_t retry_after_ms; /* -1: none */
 	char *body;		/* free() it */
 	size_t len;
-	char error[256]; /* when nothing came */
+	char error[384]; /* when nothing came */
 	int64_t took_us;
 };
 

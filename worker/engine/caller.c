@@ -374,7 +374,9 @@ static void *caller_thread(void *arg)
 struct caller *caller_start(struct house *house, struct err *e)
 {
 	struct caller *c = xcalloc(1, sizeof(*c));
-	struct http_options o = {.user_agent = "cpoa/" CPOA_VERSION, .max_connections = 1024};
+	struct http_options o = {.user_agent = "cpoa/" CPOA_VERSION,
+				 .ca_file = house->settings->agents_ca_file,
+				 .max_connections = 1024};
 	int errnum;
 
 	c->house = house;

@@ -2,6 +2,7 @@
  * checks follow from it. */
 #include "engine/settings.h"
 
+#include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,8 +44,8 @@ static const struct conf_option table[] = {
 	{"POSTGRES_USER", CONF_TEXT, "", 0, 0, NULL, AT(pg_user), "user"},
 	{"POSTGRES_PASSWORD", CONF_SECRET, "", 0, 0, NULL, AT(pg_password), "password"},
 	{"POSTGRES_DB", CONF_TEXT, "", 0, 0, NULL, AT(pg_dbname), "database"},
-	{"POSTGRES_SSLMODE", CONF_TEXT, "", 0, 0, NULL, AT(pg_sslmode), "libpq's sslmode; empty: libpq's default"},
-	{"POSTGRES_SSLROOTCERT", CONF_TEXT, "", 0, 0, NULL, AT(pg_sslrootcert), "CA certificates of PostgreSQL"},
+	{"POSTGRES_SSLMODE", CONF_TEXT, "", 0, 0, NULL, AT(pg_sslmode), "libpq's sslmode; empty: verify-full with POSTGRES_SSLROOTCERT, else libpq's default, prefer, which verifies nothing"},
+	{"POSTGRES_SSLROOTCERT", CONF_TEXT, "", 0, 0, NULL, AT(pg_sslrootcert), "CA certificates of PostgreSQL; empty: the system's, for a mode that verifies"},
 
 	{"WCHA_SERVICE_BASE_URL", CONF_URL, "", 0, 0, NULL, AT(agent[AGENT_WCHA].url), "WCHA as a service, /harvest is appended; empty: harvest in process"},
 	{"PSWA_SERVICE_URL", CONF_URL, "http://localhost:5004/weave_script", 0, 0, NULL, AT(agent[AGENT_PSWA].url), "PSWA"},
@@ -52,6 +53,7 @@ static const struct conf_option table[] = {
 	{"SCA_SERVICE_URL", CONF_URL, "http://localhost:5002/craft_snippet", 0, 0, NULL, AT(agent[AGENT_SCA].url), "SCA"},
 	{"IGA_SERVICE_URL", CONF_URL, "http://localhost:5007", 0, 0, NULL, AT(agent[AGENT_IGA].url), "IGA; /generate_image is appended"},
 	{"TDA_SERVICE_URL", CONF_URL, "http://localhost:5000/discover_topics", 0, 0, NULL, AT(agent[AGENT_TDA].url), "TDA"},
+	{"CPOA_AGENTS_CA_FILE", CONF_TEXT, "", 0, 0, NULL, AT(agents_ca_file), "CA certificates for agents at https://; empty: the system's"},
 	{"ASF_NOTIFICATION_URL", CONF_URL, "http://localhost:5006/asf/internal/notify_new_audio", 0, 0, NULL, AT(asf_notification_url), "where asf-bridge tells of new audio"},
 	{"CPOA_ASF_SEND_UI_UPDATE_URL", CONF_URL, "http://localhost:5006/asf/internal/send_ui_update", 0, 0, NULL, AT(asf_ui_url), "where asf-bridge sends updates for users"},
 	{"ASF_WEBSOCKET_BASE_URL", CONF_TEXT, "ws://localhost:5006/api/v1/podcasts/stream", 0, 0, NULL, AT(asf_websocket_url), "what asf_websocket_url begins with"},
@@ -143,6 +145,14 @@ static bool check_search(const struct settings *s, struct err *e)
 		       s->search_url);
 }
 
+/* libcurl would say so with each call. */
+static bool check_agents_ca(const struct settings *s, struct err *e)
+{
+	return !*s->agents_ca_file || access(s->agents_ca_file, R_OK) == 0 ||
+	       err_errno(e, ERR_USAGE, errno, "CPOA_AGENTS_CA_FILE: cannot read %s",
+			 s->agents_ca_file);
+}
+
 bool settings_load(struct settings *s, struct err *e)
 {
 	struct strbuf warnings;
@@ -160,7 +170,7 @@ bool settings_load(struct settings *s, struct err *e)
 		s->threads = cores > 0 ? cores : 1;
 	append_path(&s->agent[AGENT_WCHA].url, "/harvest");
 	append_path(&s->agent[AGENT_IGA].url, "/generate_image");
-	if (choose_workflows(s, e) && check_search(s, e))
+	if (choose_workflows(s, e) && check_search(s, e) && check_agents_ca(s, e))
 		return true;
 	settings_release(s);
 	return false;

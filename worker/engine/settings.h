@@ -31,6 +31,7 @@ struct settings {
 		*pg_sslrootcert;
 	int64_t pg_port;
 	struct agent_settings agent[AGENT_COUNT];
+	char *agents_ca_file;
 	char *asf_notification_url, *asf_ui_url, *asf_websocket_url;
 	int64_t retries;
 	double backoff_factor_s;
