@@ -1,4 +1,5 @@
-/* migrations: the schema's steps, embedded at build from migrations/NNNN_name.sql. */
+/* migrations: the schema's steps, embedded at build from migrations/NNNN_name.sql; and who may do
+ * what. */
 #ifndef MIGRATIONS_H
 #define MIGRATIONS_H
 
@@ -10,5 +11,8 @@ struct migration {
 
 /* In order; closed by version 0. */
 extern const struct migration migrations[];
+
+/* grants.sql, in which :"role" stands for the role that gets them. */
+extern const char *const migrations_grants;
 
 #endif

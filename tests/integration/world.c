@@ -100,6 +100,43 @@ const char *json_at(struct json_object *o, const char *path)
 							 JSON_C_TO_STRING_NOSLASHESCAPE);
 }
 
+/* ---- secrets ---- */
+
+static void expect_unsaid(const char *where, const char *text)
+{
+	const char *secret = getenv("CPOA_TEST_SECRET");
+	const char *at = secret && text ? strstr(text, secret) : NULL;
+
+	cr_assert(!at, "a password stands in %s: ...%.300s", where,
+		  at ? at - (at - text < 200 ? at - text : 200) : "");
+}
+
+/* What processes have written. */
+static int look_into(const char *path, const struct stat *st, int kind, struct FTW *ftw)
+{
+	const char *end = strrchr(path, '.');
+	char *text;
+
+	(void)st;
+	(void)ftw;
+	if (kind != FTW_F || !end || (strcmp(end, ".log") != 0 && strcmp(end, ".out") != 0))
+		return 0;
+	text = file_read(path);
+	expect_unsaid(path, text);
+	free(text);
+	return 0;
+}
+
+/* The servers' passwords must not be said: in no log, output, event or reply. */
+static void expect_no_secret(struct world *w)
+{
+	nftw(w->folder, look_into, 16, FTW_PHYS);
+	for (int i = 0; i < w->n_seen; i++)
+		expect_unsaid("an event", w->seen[i].message->body);
+	for (struct mq_message *m = w->deliveries; m; m = m->next)
+		expect_unsaid("a reply", m->body);
+}
+
 /* ---- opening and closing ---- */
 
 /* A test that fails leaves its world open: no leak to tell of. */
@@ -123,6 +160,7 @@ static struct world *open_world(bool migrated)
 
 	need_environment();
 	open_one = w;
+	w->as_owner = !migrated; /* nobody else may do anything there */
 	w->space = uuid_new();
 	uuid_to_text(&w->space, id);
 	snprintf(w->name, sizeof(w->name), "cpoa_test_%ld_%.8s", (long)getpid(), id);
@@ -159,6 +197,7 @@ static void free_world(struct world *w)
 
 	if (w->agents.pid)
 		child_kill(&w->agents);
+	expect_no_secret(w);
 	world_stop_listening(w);
 	world_forget_db(w);
 	world_record(w);

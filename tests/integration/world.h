@@ -2,8 +2,9 @@
  * world: a test's own database, vhost, stand-in agents and workers; and how it looks at them.
  *
  * world_open() makes a database (a copy of one that `cpoa migrate` has made) and a vhost on the
- * servers of the environment (tests/servers.sh), world_close() ends the workers by SIGTERM, looks
- * for a clean end and for sanitizers' reports in their logs, and removes all. A test that dies
+ * servers of the environment (tests/servers.sh), where workers have a role that only works;
+ * world_close() ends the workers by SIGTERM, looks for a clean end, for sanitizers' reports in
+ * their logs and for the servers' passwords in all that was said, and removes all. A test that dies
  * takes its processes along; its folder with their logs stays, and its database too.
  *
  * Whatever is waited for is a condition with a deadline. Whatever goes wrong fails the test that
@@ -27,6 +28,7 @@ enum { SOON_MS = 20000 }; /* what should happen at once, on a busy machine under
 struct world;
 
 struct world *world_open(void);
+/* Its workers work as the owner of the database: nothing is granted to anybody there. */
 struct world *world_open_unmigrated(void);
 void world_close(struct world *w);
 /* world_close without the demand that workers end well: for tests that have broken something. */
@@ -63,6 +65,7 @@ int world_worker_with(struct world *w, bool ready, const char *const *environmen
 #define world_worker_unready(w, ...) \
 	world_worker_with(w, false, (const char *const[]){__VA_ARGS__, NULL})
 pid_t worker_pid(struct world *w, int worker);
+int worker_port(struct world *w, int worker);
 void worker_signal(struct world *w, int worker, int signal);
 /* Its exit code, or 128 + the signal that ended it. */
 int worker_wait_exit(struct world *w, int worker, int64_t ms);
@@ -79,7 +82,8 @@ MUST_CHECK bool await_log(struct world *w, int worker, const char *text, int64_t
 /* A number from /proc/PID/status, e.g. "Threads" or "VmRSS" (kB). */
 long worker_status(struct world *w, int worker, const char *field);
 
-/* `cpoa ARGUMENTS` with the environment of a worker; the exit code. *out (may be NULL): stdout. */
+/* `cpoa ARGUMENTS` with the environment of a worker, but `migrate` as the owner of the tables; the
+ * exit code. *out (may be NULL): stdout. */
 int world_cpoa_with(struct world *w, const char **out, const char *const *arguments);
 #define world_cpoa(w, out, ...) \
 	world_cpoa_with(w, out, (const char *const[]){"cpoa", __VA_ARGS__, NULL})

@@ -41,6 +41,7 @@ struct world {
 	char agents_url[64];
 	struct child worker[WORKERS_MAX];
 	int n_workers, n_commands;
+	bool as_owner; /* what is started now works as the role that owns the tables */
 	struct keepsake *kept;
 	FILE *record;
 	char record_path[2 * PATH_SIZE];

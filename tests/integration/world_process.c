@@ -103,6 +103,8 @@ void world_environment(struct world *w, struct environment *env)
 	inherit(env);
 	environment_set(env, "AMQP_URL", w->amqp_url);
 	environment_set(env, "POSTGRES_DB", w->name);
+	if (!w->as_owner && getenv("CPOA_TEST_WORK_USER"))
+		environment_set(env, "POSTGRES_USER", getenv("CPOA_TEST_WORK_USER"));
 	set_agents(w, env);
 	environment_put(env, "CPOA_SERVICE_RETRY_BACKOFF_FACTOR=0.05");
 	environment_put(env, "CPOA_HTTP_PORT=0");
@@ -286,6 +288,11 @@ pid_t worker_pid(struct world *w, int worker)
 	return w->worker[worker].pid;
 }
 
+int worker_port(struct world *w, int worker)
+{
+	return w->worker[worker].port;
+}
+
 void worker_signal(struct world *w, int worker, int signal)
 {
 	cr_assert_eq(kill(w->worker[worker].pid, signal), 0);
@@ -428,10 +435,15 @@ int world_run(struct world *w, const char **out, const char *const *arguments)
 int world_cpoa_with(struct world *w, const char **out, const char *const *arguments)
 {
 	const char *argv[ARGUMENTS_MAX] = {getenv("CPOA_BIN")};
+	bool as_owner = w->as_owner;
+	int code;
 
 	for (int i = 1; arguments[i]; i++)
 		argv[i] = arguments[i];
-	return world_run(w, out, argv);
+	w->as_owner = as_owner || (argv[1] && strcmp(argv[1], "migrate") == 0);
+	code = world_run(w, out, argv);
+	w->as_owner = as_owner;
+	return code;
 }
 
 void world_servers(struct world *w, const char *verb, const char *server, const char *mode)

@@ -210,6 +210,7 @@ static void template_name(char name[64])
 
 static void make_template(struct world *w, struct db *admin, const char *template)
 {
+	const char *role = getenv("CPOA_TEST_WORK_USER");
 	char own[64], sql[256];
 	struct db_result *r;
 	int known;
@@ -222,7 +223,7 @@ static void make_template(struct world *w, struct db *admin, const char *templat
 	if (!known) {
 		memcpy(own, w->name, sizeof(own));
 		run_sql(admin, "CREATE DATABASE %s TEMPLATE template0", own);
-		cr_assert_eq(world_cpoa(w, NULL, "migrate"), 0);
+		cr_assert_eq(world_cpoa(w, NULL, "migrate", role ? "--grant" : NULL, role), 0);
 		run_sql(admin, "ALTER DATABASE %s RENAME TO %s", own, template);
 	}
 	run_sql(admin, "SELECT pg_advisory_unlock(%d)", LOCK_KEY);

@@ -23,7 +23,13 @@
 #include "engine/sql.h"
 #include "migrations.h"
 
-enum { LOCK_KEY = 0, TRIES = 6, PAUSE_MS = 1000, SCRIPT_MAX = 4 << 20 };
+enum {
+	LOCK_KEY = 0,
+	ROLE_MAX = 64 /* NAMEDATALEN */,
+	TRIES = 6,
+	PAUSE_MS = 1000,
+	SCRIPT_MAX = 4 << 20
+};
 
 enum state { PENDING, APPLIED, CHANGED };
 static const char *const state_names[] = {
@@ -163,6 +169,50 @@ static int check_plan(const struct plan *p)
 	return p->changed ? EXIT_REFUSED : EXIT_DONE;
 }
 
+/* ---- grants ---- */
+
+/* The SQL for a role, whose name is quoted as PostgreSQL wants it. */
+static bool write_grants(struct strbuf *sql, const char *role, struct err *e)
+{
+	static const char place[] = ":\"role\"";
+	const char *rest = strstr(migrations_grants, "\n\n") + 2; /* behind what explains */
+
+	if (!*role || strlen(role) >= ROLE_MAX)
+		return err_set(e, ERR_USAGE, "--grant takes the name of a role, 1 to %d bytes long",
+			       ROLE_MAX - 1);
+	for (const char *at; (at = strstr(rest, place)); rest = at + strlen(place)) {
+		strbuf_add(sql, rest, (size_t)(at - rest));
+		strbuf_addc(sql, '"');
+		for (const char *c = role; *c; c++) {
+			if (*c == '"')
+				strbuf_addc(sql, '"');
+			strbuf_addc(sql, *c);
+		}
+		strbuf_addc(sql, '"');
+	}
+	strbuf_adds(sql, rest);
+	return true;
+}
+
+static int complain_of_role(struct err *e)
+{
+	if (strcmp(e->code, "42501") == 0) /* insufficient_privilege */
+		err_wrap(e, "this takes the role that owns the tables");
+	return complain(e);
+}
+
+static int grant(struct db *db, const char *sql, const char *role)
+{
+	struct err e = {0};
+
+	if (!db_script(db, sql, &e)) {
+		err_wrap(&e, "the grants for %s", role);
+		return complain_of_role(&e);
+	}
+	say("%s may do what a worker and the commands do", role);
+	return EXIT_DONE;
+}
+
 /* ---- doing it ---- */
 
 /* One simple query is one transaction (PostgreSQL manual 55.2.2.1). Names and checksums are our
@@ -222,7 +272,7 @@ static int apply_pending(struct db *db, struct plan *p, bool json)
 		if (apply(db, &p->steps[i], &e))
 			tell_applied(list, &p->steps[i], clock_mono_us() - began, json);
 		else
-			code = complain(&e);
+			code = complain_of_role(&e);
 	}
 	if (json)
 		print_json(list);
@@ -264,7 +314,7 @@ static int up(struct db *db, struct plan *p, bool json)
 	int code;
 
 	if (!take_turn(db, &e) || !read_plan(db, p, &e))
-		return complain(&e);
+		return complain_of_role(&e);
 	code = check_plan(p);
 	/* The lock goes with the session. */
 	return code == EXIT_DONE ? apply_pending(db, p, json) : code;
@@ -313,15 +363,19 @@ static int migrate_main(int argc, char **argv)
 	AUTO(settings_release) struct settings s = {0};
 	AUTO(db_close_ptr) struct db *db = NULL;
 	AUTO(plan_release) struct plan plan = {0};
+	AUTO(strbuf_release) struct strbuf grants;
 	bool json = false, dry = false, ask;
+	const char *role = NULL;
 	const struct arg_option options[] = {
-		{"json", .flag = &json}, {"dry-run", .flag = &dry}, {0}};
+		{"json", .flag = &json}, {"dry-run", .flag = &dry}, {"grant", .text = &role}, {0}};
 	struct args operands;
 	struct err e = {0};
 	int code;
 
+	strbuf_init(&grants, SCRIPT_MAX);
 	if (!args_parse(&operands, "migrate", argc, argv, options, &e) ||
-	    !args_count(&operands, "migrate", 0, 1, "", &e))
+	    !args_count(&operands, "migrate", 0, 1, "", &e) ||
+	    (role && !write_grants(&grants, role, &e)))
 		return complain(&e);
 	ask = operands.n && strcmp(operands.item[0], "status") == 0;
 	if (operands.n && !ask && strcmp(operands.item[0], "up") != 0) {
@@ -335,21 +389,30 @@ static int migrate_main(int argc, char **argv)
 		return code;
 	if (ask)
 		return status(db, &plan, json);
-	return dry ? dry_run(db, &plan, json) : up(db, &plan, json);
+	code = dry ? dry_run(db, &plan, json) : up(db, &plan, json);
+	if (code != EXIT_DONE || !role)
+		return code;
+	if (!dry)
+		return grant(db, grants.buf, role);
+	if (!json)
+		printf("would grant\n%s", grants.buf);
+	return EXIT_DONE;
 }
 
 const struct command cmd_migrate = {
 	.name = "migrate",
 	.main = migrate_main,
 	.summary = "brings PostgreSQL's schema up; status",
-	.usage = "usage: cpoa migrate [up|status] [--dry-run] [--json]\n"
+	.usage = "usage: cpoa migrate [up|status] [--grant ROLE] [--dry-run] [--json]\n"
 		 "\n"
 		 "  up      (the default) applies what is not applied yet; safe from many places "
 		 "at once\n"
 		 "  status  each migration, and when it was applied\n"
 		 "\n"
-		 "  --dry-run  with up: prints what would be applied, and changes nothing\n"
-		 "  --json     an array of {version, name, state, applied_at, checksum}\n"
+		 "  --grant ROLE  with up: afterwards lets ROLE do what a worker and the other "
+		 "commands do, and no more\n"
+		 "  --dry-run     with up: prints the SQL that would be run, and changes nothing\n"
+		 "  --json        an array of {version, name, state, applied_at, checksum}\n"
 		 "\n"
 		 "The migrations are embedded in this program. Exit code 4: no PostgreSQL; 5: an "
 		 "applied migration\n"

@@ -116,15 +116,15 @@ static void lose_batch(struct ledger *l)
 }
 
 /*
- * Even our own words were refused: a missing grant, a trigger. The message stays with the broker,
- * or the row is left for anybody to claim, after a pause: it may be mended by then, and until then
- * it must not be a storm.
+ * Even our own words were refused, by a trigger say, or the schema is at fault. The message stays
+ * with the broker, or the row is left for anybody to claim, after a pause: it may be mended by
+ * then, and until then it must not be a storm.
  */
 static void set_aside(struct ledger *l, struct run *run, const char *why)
 {
 	struct err e = {0};
 
-	log_error("PostgreSQL refuses a change and what was to be said of it",
+	log_error("PostgreSQL refuses whatever is said to it of a change; it is tried again",
 		  log_str("error.message", why), LOG_END);
 	mailbox_wait(&l->pause, -1, REFUSED_PAUSE_MS);
 	if (run->admitted) {
@@ -136,6 +136,15 @@ static void set_aside(struct ledger *l, struct run *run, const char *why)
 			ledger_session_lost(l, &e);
 	}
 	aftermath_lost(l->house, run);
+}
+
+/*
+ * A grant, a table or a column is missing (SQLSTATE class 42, manual appendix A): that is no
+ * value's fault, and no job is to be buried for it.
+ */
+static bool is_of_the_schema(const struct err *e)
+{
+	return strncmp(e->code, "42", 2) == 0;
 }
 
 /* A batch was refused: each change alone, so that only the bad one fails. */
@@ -162,7 +171,8 @@ static void commit_singly(struct ledger *l)
 		} else if (is_locked(&e)) {
 			runs[i]->not_before_us = clock_mono_us() + LOCK_PAUSE_MS * 1000;
 			mail_append(&l->delayed, &runs[i]->mail);
-		} else if (runs[i]->verdict != JOB_GOOD || runs[i]->refused) {
+		} else if (runs[i]->verdict != JOB_GOOD || runs[i]->refused ||
+			   is_of_the_schema(&e)) {
 			set_aside(l, runs[i], e.text);
 		} else {
 			aftermath_refused(l->house, runs[i], e.text);
