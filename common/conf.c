@@ -565,6 +565,19 @@ bool conf_load(const struct conf_option *table, size_t n, void *settings, const 
 	return true;
 }
 
+void conf_forget(const struct conf_option *table, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct conf_option *o = &table[i];
+		/* NOLINTNEXTLINE(concurrency-mt-unsafe): start-up */
+		char *value = getenv(o->name);
+
+		if (value &&
+		    (o->kind == CONF_SECRET || (o->kind == CONF_URL && strchr(value, '@'))))
+			explicit_bzero(value, strlen(value));
+	}
+}
+
 void conf_release(const struct conf_option *table, size_t n, void *settings)
 {
 	for (size_t i = 0; i < n; i++) {

@@ -17,8 +17,9 @@
 #include "cpoa/log.h"
 
 enum {
-	CONNECTIONS_MAX = 32,
-	CONNECTIONS_PER_ADDRESS_MAX = 24, /* who holds all of these leaves the probes some */
+	/* Together 2 MiB. Whoever holds all that one address may have leaves the probes theirs. */
+	CONNECTIONS_MAX = 128,
+	CONNECTIONS_PER_ADDRESS_MAX = 16,
 	SILENCE_S = 5,
 	CONNECTION_MEMORY = 16 << 10,
 	BODY_MAX = 4 << 20,

@@ -87,8 +87,8 @@ static void puts_line(struct line *line, const char *s)
 	put(line, s, strlen(s));
 }
 
-/* What ends a line, moves a cursor or turns text round: C0, DEL, C1, U+2028 and U+2029, U+202A to
- * U+202E. */
+/* What ends a line, moves a cursor or turns text round: C0, DEL, C1, U+2028 and U+2029, and what
+ * the Unicode standard calls Bidi_Control. */
 static bool is_control(const char *s, size_t n)
 {
 	const unsigned char *u = (const unsigned char *)s;
@@ -96,8 +96,12 @@ static bool is_control(const char *s, size_t n)
 	if (n == 1)
 		return u[0] < 0x20 || u[0] == 0x7F;
 	if (n == 2)
-		return u[0] == 0xC2 && u[1] < 0xA0;
-	return n == 3 && u[0] == 0xE2 && u[1] == 0x80 && u[2] >= 0xA8 && u[2] <= 0xAE;
+		return (u[0] == 0xC2 && u[1] < 0xA0) || (u[0] == 0xD8 && u[1] == 0x9C);
+	if (n != 3 || u[0] != 0xE2)
+		return false;
+	if (u[1] == 0x80)
+		return (u[2] >= 0xA8 && u[2] <= 0xAE) || u[2] == 0x8E || u[2] == 0x8F;
+	return u[1] == 0x81 && u[2] >= 0xA6 && u[2] <= 0xA9;
 }
 
 static unsigned code_point(const char *s, size_t n)

@@ -56,6 +56,13 @@ struct conf_option {
 MUST_CHECK bool conf_load(const struct conf_option *table, size_t n, void *settings,
 			  const char *prefix, struct strbuf *warnings, struct err *e);
 
+/*
+ * Overwrites the values of secrets where they stand in the environment, NAME_FILE's paths aside:
+ * /proc/PID/environ shows what the program was started with, and a core file holds it. Also a URL
+ * that has user information. What reads the environment afterwards finds them empty.
+ */
+void conf_forget(const struct conf_option *table, size_t n);
+
 /* Frees the strings. */
 void conf_release(const struct conf_option *table, size_t n, void *settings);
 

@@ -3,8 +3,8 @@
  * includes it.
  *
  * GET and HEAD on the paths of a table; anything else is 404 or 405. It runs a thread of its own;
- * handlers are called on it, must not block, and read nothing but counters. At most 32 connections
- * (24 from one address), each closed after 5 s of silence; requests without a body.
+ * handlers are called on it, must not block, and read nothing but counters. At most 128 connections
+ * (16 from one address), each closed after 5 s of silence; requests without a body.
  */
 #ifndef CPOA_HTTPD_H
 #define CPOA_HTTPD_H

@@ -164,6 +164,7 @@ bool settings_load(struct settings *s, struct err *e)
 		strbuf_release(&warnings);
 		return false;
 	}
+	conf_forget(table, TABLE_SIZE);
 	fputs(warnings.buf, stderr);
 	strbuf_release(&warnings);
 	if (s->threads == 0)

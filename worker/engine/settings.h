@@ -50,8 +50,8 @@ struct settings {
 };
 
 /*
- * Reads `.env` and the environment; prints warnings of unknown variables to stderr. False
- * (ERR_USAGE): the text names the variable, the value and the bounds.
+ * Reads `.env` and the environment, from which secrets are gone then; prints warnings of unknown
+ * variables to stderr. False (ERR_USAGE): the text names the variable, the value and the bounds.
  */
 MUST_CHECK bool settings_load(struct settings *s, struct err *e);
 void settings_release(struct settings *s);
