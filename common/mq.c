@@ -138,6 +138,23 @@ static bool tls_error(const struct mq_options *o, const struct amqp_connection_i
 		       amqp_error_string2(status));
 }
 
+static bool is_garbled(int status)
+{
+	return status == AMQP_STATUS_SOCKET_ERROR || status == AMQP_STATUS_CONNECTION_CLOSED ||
+	       status == AMQP_STATUS_BAD_AMQP_DATA ||
+	       status == AMQP_STATUS_INCOMPATIBLE_AMQP_VERSION;
+}
+
+/* Somebody who waits for TLS takes AMQP for rubbish, and says so in TLS. */
+static bool wants_tls(const struct amqp_connection_info *to, int status)
+{
+	char port[8];
+	const struct tls_peer peer = {.host = to->host, .port = port, .timeout_ms = EXPLAIN_MS};
+
+	snprintf(port, sizeof(port), "%u", (unsigned)to->port & 0xFFFF);
+	return is_garbled(status) && tls_speaks(&peer);
+}
+
 static bool is_tls_error(int status)
 {
 	return status == AMQP_STATUS_SSL_ERROR || status == AMQP_STATUS_SSL_CONNECTION_FAILED ||
@@ -223,15 +240,19 @@ static bool login_error(struct mq *mq, const struct mq_options *o,
 			const struct amqp_connection_info *to, amqp_rpc_reply_t reply,
 			struct err *e)
 {
+	int status = reply.reply_type == AMQP_RESPONSE_LIBRARY_EXCEPTION ? reply.library_error
+									 : AMQP_STATUS_OK;
+
 	mq_reply(mq, "login", reply, e);
-	if (reply.reply_type == AMQP_RESPONSE_LIBRARY_EXCEPTION &&
-	    is_tls_error(reply.library_error))
-		return tls_error(o, to, reply.library_error, e);
-	if (e->class == ERR_REJECT)
-		e->class = ERR_USAGE;
-	if (reply.reply_type == AMQP_RESPONSE_LIBRARY_EXCEPTION &&
-	    (reply.library_error == AMQP_STATUS_INCOMPATIBLE_AMQP_VERSION ||
-	     reply.library_error == AMQP_STATUS_BROKER_UNSUPPORTED_SASL_METHOD))
+	if (is_tls_error(status))
+		return tls_error(o, to, status, e);
+	if (!to->ssl && wants_tls(to, status))
+		return err_set(
+			e, ERR_USAGE,
+			"RabbitMQ at %s:%d: it speaks TLS: the URL is to begin with amqps://",
+			to->host, to->port);
+	if (e->class == ERR_REJECT || status == AMQP_STATUS_INCOMPATIBLE_AMQP_VERSION ||
+	    status == AMQP_STATUS_BROKER_UNSUPPORTED_SASL_METHOD)
 		e->class = ERR_USAGE;
 	return false;
 }

@@ -221,7 +221,9 @@ static void expect_host(SSL *ssl, const struct tls_peer *peer)
 			X509_VERIFY_PARAM_set1_ip_asc(param, peer->host);
 		return;
 	}
-	SSL_set_tlsext_host_name(ssl, peer->host);
+	/* SSL_set_tlsext_host_name, whose cast clang does not like. OpenSSL copies the name. */
+	SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+		 (void *)(uintptr_t)peer->host);
 	if (!peer->any_host)
 		SSL_set1_host(ssl, peer->host);
 }
@@ -267,6 +269,24 @@ static bool look(int fd, const struct tls_peer *peer, char text[TLS_TEXT_MAX])
 	SSL_CTX_free(ctx);
 	ERR_clear_error();
 	return found;
+}
+
+bool tls_speaks(const struct tls_peer *peer)
+{
+	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+	SSL *ssl = ctx ? SSL_new(ctx) : NULL;
+	int fd = dial(peer);
+	bool spoke;
+
+	if (!ssl)
+		BUG("out of memory");
+	spoke = fd >= 0 && SSL_set_fd(ssl, fd) == 1 && SSL_connect(ssl) == 1;
+	SSL_free(ssl);
+	SSL_CTX_free(ctx);
+	ERR_clear_error();
+	if (fd >= 0)
+		close(fd);
+	return spoke;
 }
 
 bool tls_explain(const struct tls_peer *peer, char text[TLS_TEXT_MAX])

@@ -36,6 +36,10 @@ struct tls_peer {
  */
 bool tls_explain(const struct tls_peer *peer, char text[TLS_TEXT_MAX]);
 
+/* Whether TLS is spoken there, by whomever: for those who were told to do without and understood
+ * nothing. */
+bool tls_speaks(const struct tls_peer *peer);
+
 /* The same words for OpenSSL's verify result (X509_V_ERR_…), which is not 0, or one of the above.
  */
 void tls_verdict(long result, const char *host, const char *ca_file, char text[TLS_TEXT_MAX]);

@@ -168,6 +168,9 @@ Test(tls, rabbitmq_that_does_not_hold)
 				 getenv("CPOA_TEST_TLS"), "stranger.key"),
 		    "topology apply"),
 	    "it refuses us (tlsv1 alert unknown ca)");
+	has(refusal(w, world_format(w, "AMQP_URL=amqp://guest:x@localhost:%d/", tls),
+		    "topology apply"),
+	    "begin with amqps://");
 	has(refusal(w, world_format(w, "%s AMQP_CA_FILE=/nowhere", amqps(w, "localhost", tls)),
 		    "topology apply"),
 	    "/nowhere");
