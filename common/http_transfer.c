@@ -306,6 +306,9 @@ static bool explain_tls(struct transfer *t, CURLcode code)
 			result = TLS_OTHER_HOST;
 	} else if (code == CURLE_SSL_CONNECT_ERROR && strstr(t->error, "wrong version number")) {
 		result = TLS_NONE;
+	} else if (code == CURLE_SSL_CONNECT_ERROR &&
+		   (strstr(t->error, "SSL_ERROR_SYSCALL") || strstr(t->error, "unexpected eof"))) {
+		result = TLS_BROKEN;
 	}
 	if (result == 0 || !http_url_read(&url, t->request->url, &e))
 		return false;

@@ -91,6 +91,12 @@ static void say_no_tls(char text[TLS_TEXT_MAX])
 		 "see whether this is the port with TLS, or ask for a connection without TLS");
 }
 
+static void say_broken(char text[TLS_TEXT_MAX])
+{
+	snprintf(text, TLS_TEXT_MAX,
+		 "it broke the TLS handshake off: see whether TLS is spoken at this port");
+}
+
 void tls_verdict(long result, const char *host, const char *ca_file, char text[TLS_TEXT_MAX])
 {
 	const struct sight seen = {.result = result};
@@ -98,6 +104,8 @@ void tls_verdict(long result, const char *host, const char *ca_file, char text[T
 	_Static_assert((int)TLS_OTHER_HOST == X509_V_ERR_HOSTNAME_MISMATCH, "OpenSSL's number");
 	if (result == TLS_NONE)
 		say_no_tls(text);
+	else if (result == TLS_BROKEN)
+		say_broken(text);
 	else
 		say_verdict(&seen, host, ca_file_of(ca_file), text);
 }
@@ -108,8 +116,9 @@ static void say_failure(unsigned long code, char text[TLS_TEXT_MAX])
 	int reason = ERR_GET_REASON(code);
 	const char *words = ERR_reason_error_string(code);
 
-	if (ERR_GET_LIB(code) != ERR_LIB_SSL || !words)
-		snprintf(text, TLS_TEXT_MAX, "it broke the TLS handshake off");
+	if (ERR_GET_LIB(code) != ERR_LIB_SSL || !words ||
+	    reason == SSL_R_UNEXPECTED_EOF_WHILE_READING)
+		say_broken(text);
 	else if (reason == SSL_R_WRONG_VERSION_NUMBER || reason == SSL_R_HTTP_REQUEST ||
 		 reason == SSL_R_PACKET_LENGTH_TOO_LONG)
 		say_no_tls(text);

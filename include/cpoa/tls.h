@@ -16,7 +16,11 @@
 enum { TLS_TEXT_MAX = 512 };
 
 /* What is no verify result of a chain. */
-enum { TLS_NONE = -1 /* it speaks none */, TLS_OTHER_HOST = 62 /* X509_V_ERR_HOSTNAME_MISMATCH */ };
+enum {
+	TLS_NONE = -1 /* it speaks none */,
+	TLS_BROKEN = -2,
+	TLS_OTHER_HOST = 62 /* X509_V_ERR_HOSTNAME_MISMATCH */
+};
 
 /* Where Debian keeps the CAs of the system. */
 extern const char tls_system_ca_file[];

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -97,14 +98,28 @@ static bool shake_hands(struct connection *c, SSL_CTX *ctx)
 	return SSL_set_fd(c->ssl, c->near) == 1 && SSL_accept(c->ssl) == 1;
 }
 
+/* It is read to its end, or what was said could be lost with a reset. */
+static void answer_plainly(const struct connection *c)
+{
+	char buf[4096];
+
+	if (recv(c->near, buf, sizeof(buf), 0) > 0)
+		send(c->near, c->front->says, strlen(c->front->says), MSG_NOSIGNAL);
+	shutdown(c->near, SHUT_WR);
+	while (recv(c->near, buf, sizeof(buf), 0) > 0)
+		;
+}
+
 static void *serve(void *arg)
 {
 	struct connection *c = arg;
 	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
 	struct sockaddr_in to = loopback(c->front->to);
 
-	if ((!c->front->postgres || answer_request(c)) &&
-	    (!c->front->certificate || shake_hands(c, ctx)) && c->front->to) {
+	if (c->front->says)
+		answer_plainly(c);
+	else if ((!c->front->postgres || answer_request(c)) &&
+		 (!c->front->certificate || shake_hands(c, ctx)) && c->front->to) {
 		c->far = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 		if (connect(c->far, (const struct sockaddr *)&to, sizeof(to)) == 0)
 			pass(c);

@@ -13,6 +13,7 @@ struct front {
 	const char *certificate; /* "good", "expired", "other", "self" … */
 	bool postgres;		 /* is asked for TLS first; without a certificate it says no */
 	int to;			 /* port on loopback; 0: nobody */
+	const char *says;	 /* in the clear, to whatever it is asked; then there is nobody */
 	int port;		 /* its own, set by front_start */
 	int listening;
 };

@@ -147,7 +147,9 @@ Test(tls, rabbitmq_that_does_not_hold)
 	int tls = number(getenv("CPOA_TEST_AMQPS_PORT"));
 
 	for (int i = 0; i < BAD; i++) {
-		fronts[i] = (struct front){.certificate = bad[i].certificate, .to = amqp};
+		fronts[i] = (struct front){.certificate = bad[i].certificate,
+					   .to = amqp,
+					   .says = bad[i].certificate ? NULL : "AMQP 0-9-1"};
 		front_start(&fronts[i]);
 		expect_words(
 			refusal(w,
@@ -189,7 +191,9 @@ Test(tls, an_agent_that_does_not_hold)
 		int worker;
 
 		fronts[i] = (struct front){.certificate = bad[i].certificate,
-					   .to = port_of(world_agents_url(w))};
+					   .to = port_of(world_agents_url(w)),
+					   .says = bad[i].certificate ? NULL
+								      : "HTTP/1.1 400 No\r\n\r\n"};
 		front_start(&fronts[i]);
 		worker = world_worker(w, "CPOA_SERVICE_RETRY_COUNT=0",
 				      world_format(w, "CPOA_AGENTS_CA_FILE=%s", pem(w, "ca")),
@@ -206,6 +210,25 @@ Test(tls, an_agent_that_does_not_hold)
 	cr_assert_eq(worker_wait_exit(w, BAD, SOON_MS), 2);
 	cr_assert(log_contains(w, BAD, "CPOA_AGENTS_CA_FILE"));
 	world_abandon(w);
+}
+
+/* What listens and goes away at once: a proxy without anybody behind it. */
+Test(tls, a_handshake_that_is_broken_off)
+{
+	static struct front silent = {.says = ""};
+	struct world *w = world_open();
+
+	front_start(&silent);
+	has(refusal(w,
+		    world_format(w, "%s AMQP_CA_FILE=%s", amqps(w, "localhost", silent.port),
+				 pem(w, "ca")),
+		    "topology apply"),
+	    "broke the TLS handshake off");
+	world_worker(w, "CPOA_SERVICE_RETRY_COUNT=0",
+		     world_format(w, "WCHA_SERVICE_BASE_URL=https://localhost:%d", silent.port));
+	has(json_at(world_end(w, world_podcast(w, "p", NULL)), "data.error.message"),
+	    "broke the TLS handshake off");
+	world_close(w);
 }
 
 /* A worker goes on trying, for a certificate may be renewed; and says each time why. */
