@@ -315,6 +315,30 @@ Test(conf, a_secret_file_has_a_ceiling)
 	}
 }
 
+/* The very bytes: /proc/PID/environ shows them as they stand. */
+Test(conf, secrets_are_forgotten_where_they_stood)
+{
+	static char secret[] = "T_SECRET=hunter2", url[] = "T_URL=http://me:hunter2@host/",
+		    text[] = "T_TEXT=hunter2";
+	struct settings s;
+	struct err e;
+
+	putenv(secret);
+	putenv(url);
+	putenv(text);
+	cr_assert(load(&s, &e), "%s", e.text);
+	conf_forget(table, ROWS);
+	cr_expect_str_eq(s.secret, "hunter2");
+	cr_expect_str_eq(s.url, "http://me:hunter2@host/");
+	cr_expect_arr_eq(secret, "T_SECRET=\0\0\0\0\0\0\0", sizeof(secret));
+	cr_expect_null(memmem(url, sizeof(url), "hunter2", 7));
+	cr_expect_str_eq(text, "T_TEXT=hunter2");
+	conf_release(table, ROWS, &s);
+	setenv("T_URL", "http://host/plain", 1);
+	conf_forget(table, ROWS);
+	cr_expect_str_eq(getenv("T_URL"), "http://host/plain");
+}
+
 Test(conf, a_secret_is_in_no_error)
 {
 	struct settings s;

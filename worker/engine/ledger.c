@@ -118,15 +118,17 @@ static void lose_batch(struct ledger *l)
 /*
  * Even our own words were refused, by a trigger say, or the schema is at fault. The message stays
  * with the broker, or the row is left for anybody to claim, after a pause: it may be mended by
- * then, and until then it must not be a storm.
+ * then, and until then it must not be a storm. One pause a batch, for there is a lease to keep.
  */
-static void set_aside(struct ledger *l, struct run *run, const char *why)
+static void set_aside(struct ledger *l, struct run *run, const char *why, bool *paused)
 {
 	struct err e = {0};
 
 	log_error("PostgreSQL refuses whatever is said to it of a change; it is tried again",
 		  log_str("error.message", why), LOG_END);
-	mailbox_wait(&l->pause, -1, REFUSED_PAUSE_MS);
+	if (!*paused)
+		mailbox_wait(&l->pause, -1, REFUSED_PAUSE_MS);
+	*paused = true;
 	if (run->admitted) {
 		batch_begin(&l->batch, l->lease);
 		db_put_uuid(batch_column(&l->batch, SQL_LET_GO, 1), &run->job.workflow_id);
@@ -152,6 +154,7 @@ static void commit_singly(struct ledger *l)
 {
 	struct run *runs[BATCH_RUNS_MAX];
 	int n = l->batch.n;
+	bool paused = false;
 	struct err e = {0};
 
 	memcpy(runs, l->batch.runs, sizeof(runs[0]) * (size_t)n);
@@ -173,7 +176,7 @@ static void commit_singly(struct ledger *l)
 			mail_append(&l->delayed, &runs[i]->mail);
 		} else if (runs[i]->verdict != JOB_GOOD || runs[i]->refused ||
 			   is_of_the_schema(&e)) {
-			set_aside(l, runs[i], e.text);
+			set_aside(l, runs[i], e.text, &paused);
 		} else {
 			aftermath_refused(l->house, runs[i], e.text);
 		}
