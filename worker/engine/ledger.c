@@ -134,7 +134,9 @@ static void set_aside(struct ledger *l, struct run *run, const char *why, bool *
 		db_put_uuid(batch_column(&l->batch, SQL_LET_GO, 1), &run->job.workflow_id);
 		l->batch.step[SQL_LET_GO] = db_batch_add(&l->batch.db, &sql_table[SQL_LET_GO],
 							 l->batch.columns[SQL_LET_GO]);
-		if (!ledger_try_batch(l, &e) && e.class == ERR_LOST)
+		/* A claim that cannot be given back would keep it from everybody for as long as we
+		 * live: it ends with the session. */
+		if (!ledger_run_batch(l, &e))
 			ledger_session_lost(l, &e);
 	}
 	aftermath_lost(l->house, run);
@@ -284,6 +286,7 @@ static void drop_all(struct ledger *l)
 	/* Their runs are void: they are brought back to be dropped. */
 	while ((mail = mail_shift(&l->lookups)))
 		pool_bring(l->house->pool, mail_of(mail, struct call, mail));
+	rescue_drop(l);
 	drop_events(&l->strikes);
 }
 

@@ -28,6 +28,7 @@ struct ledger {
 	struct mail_list strikes;    /* struct event */
 	struct mail_list lookups;    /* struct call */
 	struct mail_list delayed;    /* struct run: a row of theirs is locked by somebody else */
+	struct mail_list claimed;    /* struct run: from dead workers, their calls not read yet */
 	struct backoff backoff;
 	struct rng rng;
 	int64_t retry_at_us, rescue_at_us; /* monotonic */
@@ -56,5 +57,8 @@ void rescue_lookups(struct ledger *l);
 /* Claims what dead workers have left behind, as far as there is room, and sets the next time to
  * look. */
 void rescue_orphans(struct ledger *l);
+
+/* Gives up what was claimed and not put to work: its lease is gone. */
+void rescue_drop(struct ledger *l);
 
 #endif

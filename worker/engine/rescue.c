@@ -329,28 +329,32 @@ static bool call_from_row(struct run *run, const struct db_result *r, int row)
 	return true;
 }
 
-static struct run *find_run(struct run **runs, int n, const struct uuid *id)
+static struct run *find_run(const struct mail_list *runs, const struct uuid *id)
 {
-	for (int i = 0; i < n; i++)
-		if (uuid_equal(&runs[i]->job.workflow_id, id))
-			return runs[i];
+	for (struct mail *mail = runs->head; mail; mail = mail->next) {
+		struct run *run = mail_of(mail, struct run, mail);
+
+		if (uuid_equal(&run->job.workflow_id, id))
+			return run;
+	}
 	return NULL;
 }
 
-static bool load_calls(struct ledger *l, struct run **runs, int n)
+static bool load_calls(struct ledger *l)
 {
 	const struct db_result *r;
 
 	begin(l);
-	for (int i = 0; i < n; i++)
-		db_put_uuid(batch_column(&l->batch, SQL_LOAD_CALLS, 1), &runs[i]->job.workflow_id);
+	for (struct mail *mail = l->claimed.head; mail; mail = mail->next)
+		db_put_uuid(batch_column(&l->batch, SQL_LOAD_CALLS, 1),
+			    &mail_of(mail, struct run, mail)->job.workflow_id);
 	add(l, SQL_LOAD_CALLS);
 	if (!go(l))
 		return false;
 	r = batch_result(&l->batch, SQL_LOAD_CALLS);
 	for (int row = 0; row < db_rows(r); row++) {
 		struct uuid id = db_uuid(r, row, 0);
-		struct run *run = find_run(runs, n, &id);
+		struct run *run = find_run(&l->claimed, &id);
 
 		if (!run || !call_from_row(run, r, row))
 			log_error("a call's row cannot be read; it will be made again",
@@ -360,16 +364,32 @@ static bool load_calls(struct ledger *l, struct run **runs, int n)
 	return true;
 }
 
-static void take_over(struct ledger *l, struct run **runs, int n)
+/* What is claimed goes to the pool once its calls are read. False: they could not be; the claims
+ * stand, and the next look tries again. */
+static bool take_over(struct ledger *l)
 {
-	for (int i = 0; i < n; i++) {
+	struct mail *mail;
+
+	if (l->claimed.head && !load_calls(l))
+		return false;
+	while ((mail = mail_shift(&l->claimed))) {
+		struct run *run = mail_of(mail, struct run, mail);
+
 		metric_add(&m_rescued, 0, 0, 1);
-		log_info("workflow taken over", log_uuid("workflow.id", &runs[i]->job.workflow_id),
-			 log_str("workflow.type", runs[i]->job.workflow->type),
-			 log_int("cpoa.claims", runs[i]->claims), LOG_END);
-		house_enter(l->house, runs[i]);
-		pool_put(l->house->pool, runs[i]);
+		log_info("workflow taken over", log_uuid("workflow.id", &run->job.workflow_id),
+			 log_str("workflow.type", run->job.workflow->type),
+			 log_int("cpoa.claims", run->claims), LOG_END);
+		pool_put(l->house->pool, run);
 	}
+	return true;
+}
+
+void rescue_drop(struct ledger *l)
+{
+	struct mail *mail;
+
+	while ((mail = mail_shift(&l->claimed)))
+		house_leave(l->house, mail_of(mail, struct run, mail));
 }
 
 /* How many may come in: a worker takes no more than it may hold, and leaves the rest to others. */
@@ -392,7 +412,6 @@ static void put_types(struct ledger *l, struct db_column *c)
 static bool claim(struct ledger *l, const int64_t *dead, int n_dead, int limit)
 {
 	struct db_column *c = l->batch.columns[SQL_CLAIM], *o = l->batch.columns[SQL_CLAIM_EVENTS];
-	struct run *runs[CLAIM_MAX];
 	const struct db_result *r;
 	int n = 0;
 
@@ -412,14 +431,14 @@ static bool claim(struct ledger *l, const int64_t *dead, int n_dead, int limit)
 		return false;
 	publish_rows(l, batch_result(&l->batch, SQL_CLAIM_EVENTS));
 	r = batch_result(&l->batch, SQL_CLAIM);
-	for (; n < db_rows(r); n++)
-		runs[n] = run_from_row(l, r, n);
-	if (n && !load_calls(l, runs, n)) {
-		while (n)
-			run_unref(runs[--n]);
-		return false;
+	for (; n < db_rows(r); n++) {
+		struct run *run = run_from_row(l, r, n);
+
+		house_enter(l->house, run);
+		mail_append(&l->claimed, &run->mail);
 	}
-	take_over(l, runs, n);
+	if (!take_over(l))
+		return false;
 	/* There may be more of them: no pause, as long as there is room. */
 	if (n && n == limit)
 		l->rescue_at_us = 0;
@@ -446,6 +465,8 @@ void rescue_orphans(struct ledger *l)
 	if (interval > l->house->settings->lease_us / 3)
 		interval = l->house->settings->lease_us / 3;
 	l->rescue_at_us = clock_mono_us() + rng_between(&l->rng, interval / 2, interval);
+	if (!take_over(l))
+		return;
 	begin(l);
 	db_put_int(batch_column(&l->batch, SQL_DEAD_LEASES, 1), LEASE_CLASS);
 	put_types(l, batch_column(&l->batch, SQL_DEAD_LEASES, 2));

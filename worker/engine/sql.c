@@ -181,12 +181,14 @@ const struct db_statement sql_table[SQL_COUNT] = {
 		       "LEFT JOIN workflow_instances i ON i.workflow_id = d.workflow_id ORDER BY d.n",
 	},
 	[SQL_TELL_AGAIN] = {
+		/* A row that is there already may have been published and only not struck out yet: whoever asks now would
+		 * wait for nothing. So it is told again all the same, by us, and not struck out by whom it belonged to. */
 		.name = "tell_again", .n_params = 3, .scalars = 1 | 1 << 2,
 		.types = {DB_INT8, DB_UUID, DB_TIME},
 		.sql = "INSERT INTO outbox_events (event_id, workflow_id, event_type, claimed_by, created_at) "
 		       "SELECT DISTINCT ON (w.terminal_event_id) w.terminal_event_id, w.workflow_id, w.terminal_event_type, $1, $3 "
 		       "FROM unnest($2::uuid[]) AS d(workflow_id) JOIN workflow_instances w ON w.workflow_id = d.workflow_id "
-		       "WHERE w.terminal_event_id IS NOT NULL ON CONFLICT (event_id) DO NOTHING "
+		       "WHERE w.terminal_event_id IS NOT NULL ON CONFLICT (event_id) DO UPDATE SET claimed_by = $1 "
 		       "RETURNING event_id, workflow_id, event_type, reply_to, correlation_id,"
 		       " (SELECT w.terminal_event FROM workflow_instances w WHERE w.workflow_id = outbox_events.workflow_id)",
 	},
