@@ -48,6 +48,12 @@ static void end_idle(void)
 			end_session(db);
 }
 
+static void cut(struct db *db)
+{
+	sim_say("pg: the session with lease %lld is cut off", (long long)db->lease);
+	db->cut = true;
+}
+
 bool pg_lease_alive(int64_t lease)
 {
 	end_idle();
@@ -64,12 +70,20 @@ void pg_cut(const struct worker *worker, bool said)
 			continue;
 		else if (said)
 			end_session(db);
-		else
-			db->cut = true;
+		else if (!db->closed)
+			cut(db);
 }
 
+/*
+ * A worker that is cut off and whose server restarts meanwhile does not hear that its lease is
+ * gone, and asks agents until its time is up while another does its work: two faults at once, for
+ * which there is only the idempotency key. So a restart is heard by all.
+ */
 void pg_restart(int64_t down_us)
 {
+	for (struct db *db = pg.sessions; db; db = db->next)
+		if (!db->closed)
+			db->cut = false;
 	pg_cut(NULL, true);
 	pg.server_start = sim_now_us();
 	pg.down.until_us = sim_now_us() + down_us;
@@ -96,7 +110,7 @@ static void travel_within(struct db *db)
 static bool swallowed(struct db *db)
 {
 	if (!worker_is_dead(db->worker) && db->cut)
-		sim_sleep(db->patience_us);
+		sim_sleep_fd(db->patience_us, db->fd);
 	return worker_is_dead(db->worker) || db->cut;
 }
 
