@@ -129,6 +129,24 @@ static struct response lost_task(struct work *w, int task)
 	return answer(404, "{\"message\":\"unknown task\"}");
 }
 
+/* A task to be polled where none of ours is; in words that are long, and not ASCII. */
+static struct response misled(void)
+{
+	struct strbuf sb;
+	struct response r;
+	int n = (int)sim_between(0, 300);
+
+	strbuf_init(&sb, 4096);
+	strbuf_addf(&sb, "{\"task_id\":\"t\",\"status_url\":\"%s://elsewhere/%.*s",
+		    sim_chance(500) ? "http" : "ftp", (int)sim_between(0, 2), "xx");
+	for (int i = 0; i < n; i++)
+		strbuf_adds(&sb, "\xe2\x82\xac");
+	strbuf_adds(&sb, "\"}");
+	r = answer(202, sb.buf);
+	strbuf_release(&sb);
+	return r;
+}
+
 static struct response submission_fault(struct work *w)
 {
 	switch (sim_between(0, 8)) {
@@ -147,9 +165,7 @@ static struct response submission_fault(struct work *w)
 	case 5:
 		return answer(400, "{\"message\":\"no\"}");
 	case 6:
-		return sim_chance(200) ? silence(HTTP_TOO_LARGE)
-				       : answer(202, "{\"task_id\":\"t\",\"status_url\":"
-						     "\"http://elsewhere/tasks/1\"}");
+		return sim_chance(200) ? silence(HTTP_TOO_LARGE) : misled();
 	default:
 		return busy();
 	}

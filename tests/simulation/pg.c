@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cpoa/json.h"
+
 #include "simulation/sim.h"
 #include "simulation/world.h"
 
@@ -48,6 +50,17 @@ static void end_idle(void)
 			end_session(db);
 }
 
+/*
+ * A worker that is cut off and whose session the server ends meanwhile does not hear that its lease
+ * is gone, and asks agents until its time is up while another does its work: two faults at once,
+ * for which there is only the idempotency key. So whoever is ended hears of it.
+ */
+static void heal(struct db *db)
+{
+	if (!db->closed)
+		db->cut = false;
+}
+
 static void cut(struct db *db)
 {
 	sim_say("pg: the session with lease %lld is cut off", (long long)db->lease);
@@ -65,25 +78,21 @@ bool pg_lease_alive(int64_t lease)
 
 void pg_cut(const struct worker *worker, bool said)
 {
-	for (struct db *db = pg.sessions; db; db = db->next)
+	for (struct db *db = pg.sessions; db; db = db->next) {
 		if (worker && db->worker != worker)
 			continue;
-		else if (said)
-			end_session(db);
-		else if (!db->closed)
+		if (!said && !db->closed) {
 			cut(db);
+			continue;
+		}
+		heal(db);
+		if (said)
+			end_session(db);
+	}
 }
 
-/*
- * A worker that is cut off and whose server restarts meanwhile does not hear that its lease is
- * gone, and asks agents until its time is up while another does its work: two faults at once, for
- * which there is only the idempotency key. So a restart is heard by all.
- */
 void pg_restart(int64_t down_us)
 {
-	for (struct db *db = pg.sessions; db; db = db->next)
-		if (!db->closed)
-			db->cut = false;
 	pg_cut(NULL, true);
 	pg.server_start = sim_now_us();
 	pg.down.until_us = sim_now_us() + down_us;
@@ -280,15 +289,24 @@ static enum sql_id id_of(const struct db_statement *s)
 	return (enum sql_id)(s - sql_table);
 }
 
+/* Text that is no UTF-8 is refused by every PostgreSQL: it must not come as far as this. */
 static bool holds_poison(const struct db_statement *s, const struct params *p)
 {
+	bool poison = false;
+
 	for (unsigned i = 0; i < s->n_params; i++)
-		for (int row = 0; s->types[i] != DB_BYTEA && row < p->p[i].n; row++)
-			if (p->p[i].cell[row].at &&
-			    memmem(p->p[i].cell[row].at, p->p[i].cell[row].len, PG_POISON,
-				   strlen(PG_POISON)))
-				return true;
-	return false;
+		for (int row = 0; row < p->p[i].n; row++) {
+			const struct cell *c = &p->p[i].cell[row];
+
+			if (!c->at || (s->types[i] != DB_TEXT && s->types[i] != DB_JSON &&
+				       s->types[i] != DB_JSONB))
+				continue;
+			if (!utf8_ok(c->at, c->len))
+				sim_fail("statement %s is given what is no UTF-8: %.*s", s->name,
+					 (int)c->len, c->at);
+			poison = poison || memmem(c->at, c->len, PG_POISON, strlen(PG_POISON));
+		}
+	return poison;
 }
 
 /* Whether a trouble is on, and a statement writes to what it is about. */

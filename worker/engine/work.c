@@ -18,6 +18,8 @@
 #include "engine/send.h"
 #include "engine/stats.h"
 
+enum { SHOWN_MAX = 300 }; /* bytes of what an agent wrote that a sentence shows */
+
 /* A message that has just come: read it, and run its workflow up to its first calls, so that one
  * commit holds both. */
 static void receive(struct house *house, struct run *run)
@@ -56,7 +58,8 @@ static void resolve(struct house *house, struct call *call)
 	call->poll_url = NULL;
 	if (!http_resolve(base, call->status_url, url, &e))
 		call_fail(call, REPLY_MALFORMED, clock_wall_us(),
-			  "%s gave a status_url that is none: %.300s", call->agent->name, e.text);
+			  "%s gave a status_url that is none: %.*s", call->agent->name,
+			  (int)utf8_cut(e.text, strlen(e.text), SHOWN_MAX), e.text);
 	else if (!http_same_origin(base, url))
 		call_fail(call, REPLY_MALFORMED, clock_wall_us(),
 			  "%s gave a status_url on another host than its own; it is refused",
