@@ -3,13 +3,14 @@
 #
 #   tests/run.sh [all]          everything
 #   tests/run.sh quick          what needs no servers
-#   tests/run.sh -L LABEL...    only these: unit property lint integration race chaos contract
+#   tests/run.sh -L LABEL...    only these: unit property lint integration race chaos contract fuzz
 #
 # The parts, each a CMake preset and the labels that ctest runs in it:
 #
 #   dev         gcc, AddressSanitizer, UBSan     unit property lint, then integration, then contract
 #   dev-clang   the same with clang              unit property
 #   tsan        ThreadSanitizer                  race
+#   fuzz        libFuzzer, clang                 fuzz: some seconds for each target
 #
 # A part that fails does not keep the later ones from running; any failure fails the whole.
 # Logs are in build/NAME.log. The last line is "N passed, N failed".
@@ -64,12 +65,13 @@ broken() {
 declare -A built
 # Builds preset $1, once; its exit code is the same each time.
 build() {
-	local began=$SECONDS log=build/$1.log fresh=()
+	local began=$SECONDS log=build/$1.log fresh=() only=()
+	[ "$1" != fuzz ] || only=(--target fuzzers)
 	[ -z "${built[$1]:-}" ] || return "${built[$1]}"
 	built[$1]=1
 	say "building $1"
 	grep -Fqsx "CMAKE_HOME_DIRECTORY:INTERNAL=$PWD" "build/$1/CMakeCache.txt" || fresh=(--fresh)
-	if ! { cmake --preset "$1" "${fresh[@]}" && cmake --build "build/$1"; } >"$log" 2>&1; then
+	if ! { cmake --preset "$1" "${fresh[@]}" && cmake --build "build/$1" "${only[@]}"; } >"$log" 2>&1; then
 		broken "$1: it does not build" "$log"
 		return 1
 	fi
@@ -151,7 +153,7 @@ asked() {
 		case $what:$labels in
 		labels:*" $l "*) s+="|$l" ;;
 		all:*) s+="|$l" ;;
-		quick:*) [ "$l" = integration ] || [ "$l" = chaos ] || s+="|$l" ;;
+		quick:*) [ "$l" = integration ] || [ "$l" = chaos ] || [ "$l" = fuzz ] || s+="|$l" ;;
 		esac
 	done
 	echo "${s#|}"
@@ -159,7 +161,7 @@ asked() {
 
 for l in ${labels:-}; do
 	case $l in
-	unit | property | lint | integration | race | chaos | contract) ;;
+	unit | property | lint | integration | race | chaos | contract | fuzz) ;;
 	*) echo "no label is called $l" >&2; usage >&2; exit 2 ;;
 	esac
 done
@@ -169,6 +171,7 @@ outside=$(asked integration)
 [ ! -e tests/chaos/CMakeLists.txt ] || outside=$(asked integration chaos)
 race=$(asked race)
 contract=$(asked contract)
+fuzz=$(asked fuzz)
 
 mkdir -p build
 started=build/started
@@ -204,6 +207,7 @@ if [ "$what" != labels ]; then
 	run dev-clang 'unit|property'
 fi
 [ -z "$race" ] || run tsan "$race"
+[ -z "$fuzz" ] || run fuzz "$fuzz"
 # Criterion cannot run under ThreadSanitizer, but a worker can: the same tests from outside, against it.
 if [ "$what" = all ] && build tsan; then
 	export CPOA_WORKER_BIN=$PWD/build/tsan/cpoa
