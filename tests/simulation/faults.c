@@ -198,12 +198,12 @@ void faults_begin(void)
 		jump_clock, broker_cancel_one,
 	};
 	int64_t jobs = sim_between(1, 4), wrong = sim_between(0, 4), again = sim_between(0, 2);
-	uint64_t span = (uint64_t)sim_between(200, 2500);
+	uint64_t span = (uint64_t)sim_between(100, 1200);
 
 	memset(&faults, 0, sizeof(faults));
 	web.fault_per_mille = sim_chance(300) ? 0 : (int)sim_between(0, 400);
 	for (int64_t i = 0; i < jobs; i++)
-		add(send_one, sim_chance(500) ? 100 : span / 2);
+		add(send_one, sim_chance(500) ? 60 : span / 2);
 	for (int64_t i = 0; i < again; i++)
 		add(send_again, span);
 	for (int64_t i = 0; i < wrong; i++)

@@ -15,7 +15,7 @@
 #include "simulation/sim.h"
 #include "simulation/web.h"
 
-enum { REST_S = 300, LOOK_US = 2000, STEPS_BETWEEN_LOOKS = 32 };
+enum { REST_S = 300, LOOK_US = 2000, WAIT_US = 50000, STEPS_BETWEEN_LOOKS = 32 };
 
 struct world world;
 struct tally tally;
@@ -89,7 +89,7 @@ static void *worker_main(void *arg)
 		sim_fail("a worker does not start: %s", e.text);
 	snprintf(w->house.worker_name, sizeof(w->house.worker_name), "w%d", w->number);
 	while (!w->drain && !w->stop)
-		sim_sleep(LOOK_US);
+		sim_sleep(WAIT_US);
 	house_drain(&w->house);
 	w->drain_until_us = sim_now_us() + w->settings.drain_us;
 	while (!w->stop && !house_empty(&w->house) && sim_now_us() < w->drain_until_us)
