@@ -15,7 +15,7 @@ const char *const mutant_names[MUTANTS] = {
 	[MUTANT_NONE] = "none",
 	[MUTANT_ACK_EARLY] = "ack-before-commit",
 	[MUTANT_PUBLISH_EARLY] = "publish-before-commit",
-	[MUTANT_NO_LEASE_CONDITION] = "no-lease-condition", /* see pg_sql.c */
+	[MUTANT_NO_LEASE_CONDITION] = "no-lease-condition",
 	[MUTANT_SUBMIT_AGAIN] = "submit-accepted-again",
 	[MUTANT_DROP_DUPLICATE] = "drop-duplicate's-event",
 };
@@ -63,6 +63,9 @@ void __wrap_ledger_commit(struct ledger *l, struct run *run)
 	}
 	if (sim_mutant == MUTANT_PUBLISH_EARLY)
 		publish_early(l, run);
+	/* And the statements do not ask either: see pg_sql.c. */
+	if (sim_mutant == MUTANT_NO_LEASE_CONDITION && atomic_load(&l->house->lease))
+		run->lease = atomic_load(&l->house->lease);
 	__real_ledger_commit(l, run);
 }
 
