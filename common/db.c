@@ -358,16 +358,22 @@ struct db_result *db_query(struct db *db, const char *sql, int n, const char *co
 	return db_result_new(pg);
 }
 
-bool db_notified(struct db *db, void (*notify)(void *ctx, const char *channel, const char *payload),
-		 void *ctx, struct err *e)
+void db_take_notes(struct db *db,
+		   void (*notify)(void *ctx, const char *channel, const char *payload), void *ctx)
 {
 	PGnotify *note;
 
-	if (!PQconsumeInput(db->conn) || PQstatus(db->conn) != CONNECTION_OK)
-		return db_lost(db, "listening", e);
 	while ((note = PQnotifies(db->conn)) != NULL) {
 		notify(ctx, note->relname, note->extra);
 		PQfreemem(note);
 	}
+}
+
+bool db_notified(struct db *db, void (*notify)(void *ctx, const char *channel, const char *payload),
+		 void *ctx, struct err *e)
+{
+	if (!PQconsumeInput(db->conn) || PQstatus(db->conn) != CONNECTION_OK)
+		return db_lost(db, "listening", e);
+	db_take_notes(db, notify, ctx);
 	return true;
 }

@@ -86,6 +86,10 @@ MUST_CHECK bool db_notified(struct db *db,
 			    void (*notify)(void *ctx, const char *channel, const char *payload),
 			    void *ctx, struct err *e);
 
+/* Passes on those that have come along with answers; reads nothing, so it costs nothing. */
+void db_take_notes(struct db *db,
+		   void (*notify)(void *ctx, const char *channel, const char *payload), void *ctx);
+
 /* The server's version as PostgreSQL counts it: 150020. */
 int db_server_version(const struct db *db);
 

@@ -369,7 +369,8 @@ static inline void help_commit(struct help_world *w, struct run *run)
 static inline void help_resume(struct help_world *w, struct run *run)
 {
 	for (struct call *call = run->calls; call; call = call->next) {
-		if (!call->agent || call->news || call->out || call->state == CALL_LANDED)
+		if (!call->agent || call->news || call->out || call->state == CALL_LANDED ||
+		    !call->request)
 			continue;
 		call->errand = call_begin(call, &w->policy, w->mono_us);
 		help_send(w, call);

@@ -269,6 +269,25 @@ Test(landing, given_up_is_failed_with_an_empty_list)
 	}
 }
 
+Test(landing, cancelled_is_no_failure)
+{
+	static const char *const rows[][2] = {
+		{"search_results_generation", "{\"query\":\"q\"}"},
+		{"topic_exploration", "{\"keywords\":[\"k\"]}"},
+		{"landing_page_snippets", "{}"},
+	};
+
+	for (size_t i = 0; i < 3; i++) {
+		start(rows[i][0], rows[i][1]);
+		run_give_up(m.run, NULL, "it was cancelled", m.w.wall_us);
+		many_commit(&m);
+		cr_assert_eq(m.w.status, STATUS_CANCELLED);
+		cr_assert_null(m.w.reason);
+		HELP_IS(m.w.terminal, "/data/result/error", "\"cancelled\"");
+		HELP_IS(m.w.terminal, "/data/error/code", "\"cancelled\"");
+	}
+}
+
 /* ---- the door ---- */
 
 #define SEARCH	"search_results_generation"

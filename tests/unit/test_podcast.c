@@ -617,6 +617,25 @@ Test(podcast, given_up_is_failed_whatever_has_landed)
 	}
 }
 
+Test(podcast, cancelled_is_no_failure)
+{
+	start(HELP_JOB);
+	land(200, HELP_WEB);
+	run_give_up(run, NULL, "The workflow was cancelled by an operator.", world.wall_us);
+	help_commit(&world, run);
+	cr_assert_eq(world.status, STATUS_CANCELLED);
+	cr_assert_null(world.reason, "it is no dead letter");
+	cr_assert_str_eq(world.error, "The workflow was cancelled by an operator.");
+	cr_assert_eq(last_event()->kind, EVENT_CANCELLED);
+	HELP_IS(world.terminal, "/data/status", "\"cancelled\"");
+	HELP_IS(world.terminal, "/data/result/status", "\"cancelled\"");
+	HELP_IS(world.terminal, "/data/error/code", "\"cancelled\"");
+	HELP_IS(world.terminal, "/data/ui/event_name", "\"task_error\"");
+	HELP_IS(world.terminal, "/data/ui/data/final_status", "\"cancelled\"");
+	HELP_IS(world.saves[world.n_saves - 1], "/cpoa_status", "\"cancelled\"");
+	cr_assert_eq(world.n_rows, 2, "what was under way keeps its row");
+}
+
 /* What PostgreSQL would not store may be in the plan or in the reply: neither may be in what is
  * stored instead. */
 Test(podcast, given_up_drops_what_was_not_committed)

@@ -464,6 +464,18 @@ Test(snippet, taken_over_ends_the_same_and_asks_nothing_again)
 	free(whole);
 }
 
+Test(snippet, cancelled_is_no_failure)
+{
+	start(JOB);
+	many_land(&m, "sca_t1", 200, SNIPPET);
+	run_give_up(m.run, NULL, "it was cancelled", m.w.wall_us);
+	many_commit(&m);
+	cr_assert_eq(m.w.status, STATUS_CANCELLED);
+	cr_assert_null(m.w.reason);
+	HELP_IS(m.w.terminal, "/data/result",
+		"{\"error\":\"cancelled\",\"details\":\"it was cancelled\"}");
+}
+
 Test(snippet, given_up_is_failed)
 {
 	start(JOB);

@@ -100,6 +100,8 @@ struct run {
 	enum run_place place;
 	struct mail_list inbox; /* struct call: each with an answer */
 	atomic_int refs;	/* who holds it: its life, and one for each call with the caller */
+	struct run *next_held, **held_at; /* in the pool's index of admitted workflows */
+	atomic_bool cancel_wanted;	  /* somebody has asked for its end */
 
 	struct arena arena;
 	struct job job;
@@ -107,6 +109,7 @@ struct run {
 	int64_t lease;	   /* under which it was claimed */
 	bool admitted;	   /* its row is committed */
 	bool taken_over;   /* claimed from a dead worker, and not run here yet */
+	bool from_row;	   /* came in by a claim and in no message */
 	bool unknown_user; /* its user_id is in no row of users */
 	int claims;
 	int64_t started_us;	/* wall time */
@@ -147,7 +150,8 @@ struct call *run_restore_call(struct run *run, const struct agent *agent, const 
  * commit. */
 void run_pass(struct run *run, int64_t wall_us);
 
-/* Ends it from outside instead: what a pass has planned and not committed is dropped. */
+/* Ends it from outside instead: what a pass has planned and not committed is dropped. `code` is the
+ * dead letter's reason; NULL: it is cancelled, and there is none. */
 void run_give_up(struct run *run, const char *code, const char *text, int64_t wall_us);
 
 bool run_has_news(const struct run *run);

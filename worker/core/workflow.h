@@ -29,8 +29,9 @@ struct workflow {
 	enum progress (*step)(struct run *run);
 
 	/*
-	 * Ends it as failed from outside (a crash loop, a text that cannot be stored): like step,
-	 * but with what has landed and nothing more. `code` is the dead letter's reason.
+	 * Ends it from outside: as failed (a crash loop, a text that cannot be stored), `code`
+	 * being the dead letter's reason, or with a NULL code as cancelled. Like step, but with
+	 * what has landed and nothing more.
 	 */
 	void (*give_up)(struct run *run, const char *code, const char *text);
 

@@ -16,35 +16,57 @@ static int workflow_main(int argc, char **argv)
 	static const struct {
 		const char *name;
 		int (*main)(int argc, char **argv);
-	} table[] = {{"list", workflow_list}, {"show", workflow_show}};
+	} table[] = {{"list", workflow_list},
+		     {"show", workflow_show},
+		     {"cancel", workflow_cancel},
+		     {"retry", workflow_retry}};
 
 	if (argc < 2) {
-		say("`cpoa workflow` needs list or show; `cpoa workflow --help` explains them");
+		say("`cpoa workflow` needs list, show, cancel or retry; `cpoa workflow --help` "
+		    "explains them");
 		return EXIT_USAGE;
 	}
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++)
 		if (strcmp(argv[1], table[i].name) == 0)
 			return table[i].main(argc - 1, argv + 1);
-	say("'%.64s' is neither list nor show; `cpoa workflow --help` explains them", argv[1]);
+	say("'%.64s' is none of list, show, cancel and retry; `cpoa workflow --help` explains "
+	    "them",
+	    argv[1]);
 	return EXIT_USAGE;
 }
 
 const struct command cmd_workflow = {
 	.name = "workflow",
 	.main = workflow_main,
-	.summary = "what PostgreSQL knows of them: list, show",
+	.summary = "what PostgreSQL knows of them: list, show; and cancel, retry",
 	.usage = "usage: cpoa workflow list [--type T] [--status S] [--since 2h] [--limit N] "
 		 "[--json]\n"
 		 "       cpoa workflow show ID [--json]\n"
+		 "       cpoa workflow cancel (ID ... | --type T --status S --since 2h) [CHANGE "
+		 "...]\n"
+		 "       cpoa workflow retry (ID ... | --type T --status S --since 2h) "
+		 "[--from-start] "
+		 "[CHANGE ...]\n"
 		 "\n"
-		 "  list  the newest first\n"
-		 "  show  one with its calls as a timeline, its errors and its result\n"
+		 "  list    the newest first\n"
+		 "  show    one with its calls as a timeline, its errors and its result\n"
+		 "  cancel  its calls are given up and it ends as cancelled, within a second\n"
+		 "  retry   one that failed or was cancelled goes on from its last good call\n"
 		 "\n"
 		 "  --type T    e.g. podcast_generation\n"
 		 "  --status S  in_progress, completed, completed_with_errors, failed, cancelled\n"
 		 "  --since D   started within the last 90s, 15m, 2h, 30d\n"
-		 "  --limit N   at most so many; 50 by default\n"
+		 "  --limit N   at most so many; 50 by default. cancel, retry: 1000, and more is "
+		 "refused\n"
 		 "  --json      everything, times in RFC 3339\n"
 		 "\n"
-		 "Exit code 3: nothing matches; 4: no PostgreSQL.\n",
+		 "CHANGE, for cancel and retry:\n"
+		 "  --dry-run        says what would be done, and does nothing\n"
+		 "  --yes            does not ask; needed for a filter where stdin is no terminal\n"
+		 "  --rate N/s       at most so many a second\n"
+		 "  --reason-text T  why; stands in the audit (table replays)\n"
+		 "  --from-start     retry: no call is kept\n"
+		 "\n"
+		 "Exit code 1: some could not be changed; 3: nothing matches; 4: no PostgreSQL; 5: "
+		 "refused.\n",
 };

@@ -10,6 +10,8 @@
 
 int workflow_list(int argc, char **argv);
 int workflow_show(int argc, char **argv);
+int workflow_cancel(int argc, char **argv);
+int workflow_retry(int argc, char **argv);
 
 /* NULL where the row has a null. */
 const char *cell_text(const struct db_result *r, int row, int column);

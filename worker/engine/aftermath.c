@@ -49,6 +49,7 @@ void house_enter(struct house *house, struct run *run)
 void house_leave(struct house *house, struct run *run)
 {
 	atomic_fetch_sub(&house->inflight, 1);
+	atomic_fetch_sub(&house->from_rows, run->from_row);
 	metric_add(&m_inflight, run->job.workflow ? run->job.workflow->index : WORKFLOW_COUNT, 0,
 		   -1);
 	run_unref(run);

@@ -66,6 +66,7 @@ struct house {
 	 * has heard from the server again. */
 	_Atomic int64_t lease_until_us;
 	atomic_int inflight;	 /* workflows held, from the receipt of their message on */
+	atomic_int from_rows;	 /* of them, those that were claimed and came in no message */
 	atomic_bool draining;	 /* SIGTERM came: nothing new is taken */
 	atomic_bool stopping;	 /* what is held is let go */
 	atomic_bool room_wanted; /* intake waits for somebody to leave */

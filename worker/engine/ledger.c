@@ -290,9 +290,12 @@ static void drop_all(struct ledger *l)
 	drop_events(&l->strikes);
 }
 
+/* An operator has retried or cancelled something: it is looked for now and not in a while. */
 static void on_notify(void *ctx, const char *channel, const char *payload)
 {
-	(void)ctx;
+	struct ledger *l = ctx;
+
+	l->rescue_at_us = 0;
 	(void)channel;
 	(void)payload;
 }
@@ -359,6 +362,8 @@ static void *ledger_thread(void *arg)
 			rescue_duplicates(l);
 		if (l->db && l->lookups.head)
 			rescue_lookups(l);
+		if (l->db)
+			db_take_notes(l->db, on_notify, l);
 		if (l->db && clock_mono_us() >= l->rescue_at_us)
 			rescue_orphans(l);
 	}

@@ -64,6 +64,7 @@ static bool open_session(struct ledger *l, struct err *e)
 		return false;
 	atomic_store(&l->house->schema_ok, true);
 	return take_lease(l, e) && db_script(l->db, sql_session, e) &&
+	       db_script(l->db, "LISTEN " SQL_CHANNEL, e) &&
 	       db_prepare(l->db, sql_table, SQL_COUNT, e);
 }
 

@@ -10,19 +10,56 @@
 
 #include "engine/work.h"
 
+enum { HELD_LISTS = 1024 }; /* a power of two */
+
 struct pool {
 	struct house *house;
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
-	struct mail_list ready; /* struct run */
+	struct mail_list ready;	      /* struct run */
+	struct run *held[HELD_LISTS]; /* admitted workflows by id; linked by run->next_held */
 	bool stop;
 	int n_threads;
 	pthread_t threads[];
 };
 
+/* ---- the index, under the lock ---- */
+
+static struct run **list_of(struct pool *pool, const struct uuid *id)
+{
+	/* Ids are random, or digests: any two bytes will do. */
+	return &pool->held[(id->bytes[14] << 8 | id->bytes[15]) % HELD_LISTS];
+}
+
+static void index_run(struct pool *pool, struct run *run)
+{
+	struct run **list = list_of(pool, &run->job.workflow_id);
+
+	if (run->held_at || !run->admitted)
+		return;
+	run->next_held = *list;
+	run->held_at = list;
+	if (*list)
+		(*list)->held_at = &run->next_held;
+	*list = run;
+}
+
+static void unindex_run(struct run *run)
+{
+	if (!run->held_at)
+		return;
+	*run->held_at = run->next_held;
+	if (run->next_held)
+		run->next_held->held_at = run->held_at;
+	run->held_at = NULL;
+}
+
+/* ---- turns ---- */
+
 /* Under the lock. */
 static void make_ready(struct pool *pool, struct run *run)
 {
+	index_run(pool, run);
 	run->place = RUN_READY;
 	mail_append(&pool->ready, &run->mail);
 	pthread_cond_signal(&pool->wake);
@@ -134,10 +171,24 @@ void pool_bring(struct pool *pool, struct call *call)
 void pool_rest(struct pool *pool, struct run *run)
 {
 	pthread_mutex_lock(&pool->lock);
-	if (run->inbox.head)
+	index_run(pool, run);
+	if (run->inbox.head || atomic_load(&run->cancel_wanted))
 		make_ready(pool, run);
 	else
 		run->place = RUN_AT_REST;
+	pthread_mutex_unlock(&pool->lock);
+}
+
+void pool_cancel(struct pool *pool, const struct uuid *workflow_id, int64_t lease)
+{
+	struct run *run;
+
+	pthread_mutex_lock(&pool->lock);
+	run = *list_of(pool, workflow_id);
+	while (run && (run->lease != lease || !uuid_equal(&run->job.workflow_id, workflow_id)))
+		run = run->next_held;
+	if (run && !atomic_exchange(&run->cancel_wanted, true) && run->place == RUN_AT_REST)
+		make_ready(pool, run);
 	pthread_mutex_unlock(&pool->lock);
 }
 
@@ -148,6 +199,7 @@ void pool_over(struct pool *pool, struct run *run)
 	pthread_mutex_lock(&pool->lock);
 	assert(run->place != RUN_OVER);
 	run->place = RUN_OVER;
+	unindex_run(run);
 	inbox = run->inbox;
 	run->inbox = (struct mail_list){0};
 	pthread_mutex_unlock(&pool->lock);

@@ -28,6 +28,10 @@ void pool_bring(struct pool *pool, struct call *call);
  * at once if one has. */
 void pool_rest(struct pool *pool, struct run *run);
 
+/* An operator wants the end of a workflow that this lease runs: it is worked on at once, or as soon
+ * as it is put back. Nothing when it is not here any more. Any thread. */
+void pool_cancel(struct pool *pool, const struct uuid *workflow_id, int64_t lease);
+
 /* A run that has ended or was lost: what still comes back for it is dropped. */
 void pool_over(struct pool *pool, struct run *run);
 

@@ -297,7 +297,8 @@ static struct run *run_from_row(struct ledger *l, const struct db_result *r, int
 	run->claims = (int)db_int(r, row, 10);
 	run->sequence_base = (unsigned)db_int(r, row, 11);
 	run->lease = l->lease;
-	run->admitted = run->taken_over = true;
+	run->admitted = run->taken_over = run->from_row = true;
+	atomic_init(&run->cancel_wanted, db_int(r, row, 12) != 0);
 	return run;
 }
 
@@ -392,11 +393,19 @@ void rescue_drop(struct ledger *l)
 		house_leave(l->house, mail_of(mail, struct run, mail));
 }
 
-/* How many may come in: a worker takes no more than it may hold, and leaves the rest to others. */
+/*
+ * How many may come in: a worker takes no more than it may hold, and leaves the rest to others. A
+ * quarter of the room is for new jobs alone: ten thousand workflows that an operator has retried
+ * must not hold them up.
+ */
 static int room(struct ledger *l)
 {
-	int64_t left = l->house->settings->max_inflight - atomic_load(&l->house->inflight);
+	int64_t max = l->house->settings->max_inflight,
+		left = max - atomic_load(&l->house->inflight),
+		share = max - max / 4 - atomic_load(&l->house->from_rows);
 
+	if (share < left)
+		left = share;
 	if (atomic_load(&l->house->draining) || left <= 0)
 		return 0;
 	return left < CLAIM_MAX ? (int)left : CLAIM_MAX;
@@ -435,6 +444,7 @@ static bool claim(struct ledger *l, const int64_t *dead, int n_dead, int limit)
 		struct run *run = run_from_row(l, r, n);
 
 		house_enter(l->house, run);
+		atomic_fetch_add(&l->house->from_rows, 1);
 		mail_append(&l->claimed, &run->mail);
 	}
 	if (!take_over(l))
@@ -454,6 +464,18 @@ static void drop_leases(struct ledger *l, const int64_t *dead, int n_dead)
 	(void)go(l);
 }
 
+/* Those that run here and are to be cancelled. One that has ended meanwhile is not found. */
+static void cancel_asked(struct ledger *l)
+{
+	const struct db_result *r = batch_result(&l->batch, SQL_CANCELLED);
+
+	for (int row = 0; row < db_rows(r); row++) {
+		struct uuid id = db_uuid(r, row, 0);
+
+		pool_cancel(l->house->pool, &id, l->lease);
+	}
+}
+
 void rescue_orphans(struct ledger *l)
 {
 	int64_t dead[DEAD_MAX], interval = l->house->settings->rescue_us;
@@ -471,8 +493,10 @@ void rescue_orphans(struct ledger *l)
 	db_put_int(batch_column(&l->batch, SQL_DEAD_LEASES, 1), LEASE_CLASS);
 	put_types(l, batch_column(&l->batch, SQL_DEAD_LEASES, 2));
 	add(l, SQL_DEAD_LEASES);
+	add(l, SQL_CANCELLED);
 	if (!go(l))
 		return;
+	cancel_asked(l);
 	r = batch_result(&l->batch, SQL_DEAD_LEASES);
 	for (; n < db_rows(r) && n < DEAD_MAX; n++)
 		dead[n] = db_int(r, n, 0);

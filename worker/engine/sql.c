@@ -11,7 +11,7 @@ const char sql_session[] =
 	"SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;"
 	"SET plan_cache_mode = force_generic_plan; SET jit = off; SET lock_timeout = '250ms'";
 
-const int sql_schema_version = 3;
+const int sql_schema_version = 4;
 
 /*
  * The workflow that a row belongs to, if it is this worker's. coalesce() keeps the planner off the
@@ -157,7 +157,7 @@ const struct db_statement sql_table[SQL_COUNT] = {
 		       " AND (NOT x.admit OR w.xmin = pg_current_xact_id()::xid)) "
 		       "ORDER BY x.fingerprint, x.at DESC "
 		       "ON CONFLICT (fingerprint) DO UPDATE SET reason = excluded.reason, error_text = excluded.error_text,"
-		       " last_failed_at = excluded.last_failed_at, state = 'dead'",
+		       " last_failed_at = excluded.last_failed_at, state = 'dead', claimed_by = NULL",
 	},
 	[SQL_STRIKE] = {
 		.name = "strike", .n_params = 2, .scalars = 1,
@@ -183,12 +183,14 @@ const struct db_statement sql_table[SQL_COUNT] = {
 	[SQL_TELL_AGAIN] = {
 		/* A row that is there already may have been published and only not struck out yet: whoever asks now would
 		 * wait for nothing. So it is told again all the same, by us, and not struck out by whom it belonged to. */
+		/* FOR SHARE: no retry takes the event out of its row in the meantime. */
 		.name = "tell_again", .n_params = 3, .scalars = 1 | 1 << 2,
 		.types = {DB_INT8, DB_UUID, DB_TIME},
 		.sql = "INSERT INTO outbox_events (event_id, workflow_id, event_type, claimed_by, created_at) "
 		       "SELECT DISTINCT ON (w.terminal_event_id) w.terminal_event_id, w.workflow_id, w.terminal_event_type, $1, $3 "
-		       "FROM unnest($2::uuid[]) AS d(workflow_id) JOIN workflow_instances w ON w.workflow_id = d.workflow_id "
-		       "WHERE w.terminal_event_id IS NOT NULL ON CONFLICT (event_id) DO UPDATE SET claimed_by = $1 "
+		       "FROM (SELECT w.terminal_event_id, w.workflow_id, w.terminal_event_type"
+		       " FROM unnest($2::uuid[]) AS d(workflow_id) JOIN workflow_instances w ON w.workflow_id = d.workflow_id "
+		       "WHERE w.terminal_event_id IS NOT NULL FOR SHARE OF w) w ON CONFLICT (event_id) DO UPDATE SET claimed_by = $1 "
 		       "RETURNING event_id, workflow_id, event_type, reply_to, correlation_id,"
 		       " (SELECT w.terminal_event FROM workflow_instances w WHERE w.workflow_id = outbox_events.workflow_id)",
 	},
@@ -221,7 +223,8 @@ const struct db_statement sql_table[SQL_COUNT] = {
 		       " ELSE w.claims + 1 END "
 		       "FROM c WHERE w.workflow_id = c.workflow_id "
 		       "RETURNING w.workflow_id, w.trigger_event_type, w.trigger_event_details_json::text, w.user_id, w.idempotency_key,"
-		       " w.start_timestamp, w.reply_to, w.correlation_id, w.traceparent, w.tracestate, w.claims, w.event_sequence",
+		       " w.start_timestamp, w.reply_to, w.correlation_id, w.traceparent, w.tracestate, w.claims, w.event_sequence,"
+		       " w.cancel_requested_at IS NOT NULL",
 	},
 	[SQL_LOAD_CALLS] = {
 		.name = "load_calls", .n_params = 2, .scalars = 1,
@@ -260,6 +263,11 @@ const struct db_statement sql_table[SQL_COUNT] = {
 		.name = "release_events", .n_params = 1, .scalars = 1,
 		.types = {DB_INT8},
 		.sql = "UPDATE outbox_events SET claimed_by = 0 WHERE claimed_by = $1",
+	},
+	[SQL_CANCELLED] = {
+		.name = "cancelled", .n_params = 1, .scalars = 1,
+		.types = {DB_INT8},
+		.sql = "SELECT workflow_id FROM workflow_instances WHERE claimed_by = $1 AND cancel_requested_at IS NOT NULL",
 	},
 };
 /* clang-format on */

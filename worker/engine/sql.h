@@ -36,6 +36,8 @@ enum sql_id {
 	SQL_LET_GO,
 	SQL_RELEASE,
 	SQL_RELEASE_EVENTS,
+	/* what operators have asked for */
+	SQL_CANCELLED,
 	SQL_COUNT
 };
 
@@ -47,6 +49,10 @@ enum { LEASE_CLASS = 0x43504f41 };
 
 /* The claimed_by of a row that nobody runs and anybody may claim; NULL is a row that has ended. */
 enum { LEASE_NONE = 0 };
+
+/* Whoever has made something claimable, or wants a workflow cancelled, says so here (NOTIFY): every
+ * worker looks at once. */
+#define SQL_CHANNEL "cpoa"
 
 /* Settings of the ledger's session: see sql.c. */
 extern const char sql_session[];

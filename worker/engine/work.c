@@ -122,7 +122,10 @@ static void drop_all(struct mail_list brought)
 static void resume(struct house *house, struct run *run)
 {
 	for (struct call *call = run->calls; call; call = call->next) {
-		if (!call->agent || call->news || call->out || call->state == CALL_LANDED)
+		/* One without a request was not asked for: after a retry, the way to it may be
+		 * another. */
+		if (!call->agent || call->news || call->out || call->state == CALL_LANDED ||
+		    !call->request)
 			continue;
 		call->errand = call_begin(call, &house->policy, clock_mono_us());
 		send_call(house, call);
@@ -160,6 +163,10 @@ void work_on(struct house *house, struct run *run, struct mail_list brought, str
 	if (run->refused) {
 		drop_all(brought);
 		run_give_up(run, "unstorable", run->refused, clock_wall_us());
+	} else if (atomic_load(&run->cancel_wanted)) {
+		drop_all(brought);
+		run_give_up(run, NULL, "The workflow was cancelled by an operator.",
+			    clock_wall_us());
 	} else if (run->taken_over) {
 		run_taken_over(house, run);
 	} else if (hear_all(house, brought, rng)) {

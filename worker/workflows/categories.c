@@ -29,7 +29,8 @@ static enum progress step(struct run *run)
 
 static void give_up(struct run *run, const char *code, const char *text)
 {
-	struct ending ending = {.status = STATUS_FAILED, .code = code, .error = text};
+	struct ending ending = {
+		.status = code ? STATUS_FAILED : STATUS_CANCELLED, .code = code, .error = text};
 
 	run_end(run, &ending);
 }

@@ -234,6 +234,8 @@ static enum run_status status_of(const char *legacy)
 {
 	if (strcmp(legacy, "completed") == 0)
 		return STATUS_COMPLETED;
+	if (strcmp(legacy, "cancelled") == 0)
+		return STATUS_CANCELLED;
 	return strncmp(legacy, "completed_with_", 15) == 0 ? STATUS_COMPLETED_WITH_ERRORS
 							   : STATUS_FAILED;
 }
@@ -332,5 +334,5 @@ void podcast_abandon(struct run *run, const char *code, const char *text)
 {
 	struct podcast nothing = {0};
 
-	end(run, &nothing, "failed_unknown_stage_exception", code, text);
+	end(run, &nothing, code ? "failed_unknown_stage_exception" : "cancelled", code, text);
 }

@@ -18,7 +18,8 @@ void podcast_save_stage(struct run *run, const char *stage);
 enum progress podcast_end(struct run *run, const struct podcast *p, const char *legacy,
 			  const char *error);
 
-/* Ends it from outside: failed, whatever has landed. `code` is the dead letter's reason. */
+/* Ends it from outside, whatever has landed: failed, `code` being the dead letter's reason, or with
+ * a NULL code cancelled. */
 void podcast_abandon(struct run *run, const char *code, const char *text);
 
 #endif

@@ -178,13 +178,14 @@ static struct json_object *failure(const char *code, const char *details)
 	return o;
 }
 
-static enum progress end(struct run *run, struct snippet *s)
+/* `otherwise`: how it ends when there is no snippet. */
+static enum progress end(struct run *run, struct snippet *s, enum run_status otherwise)
 {
 	struct ending ending = {.status = STATUS_COMPLETED, .result = s->data};
 
 	if (!s->data) {
-		ending.status = STATUS_FAILED;
-		ending.code = s->code;
+		ending.status = otherwise;
+		ending.code = otherwise == STATUS_FAILED ? s->code : NULL;
 		ending.error = s->details;
 		ending.result = failure(s->code, s->details);
 		if (s->raw)
@@ -203,14 +204,17 @@ static enum progress step(struct run *run)
 	enum progress progress = snippet_generate(run, info, json_str(info, "topic_id"), 1, &s);
 
 	if (progress == RUN_ENDED)
-		progress = end(run, &s);
+		progress = end(run, &s, STATUS_FAILED);
 	json_put(&info);
 	return progress;
 }
 
 static void give_up(struct run *run, const char *code, const char *text)
 {
-	end(run, &(struct snippet){.code = code, .details = text});
+	enum run_status status = code ? STATUS_FAILED : STATUS_CANCELLED;
+
+	end(run, &(struct snippet){.code = code ? code : run_status_name(status), .details = text},
+	    status);
 }
 
 const struct workflow snippet_generation = {

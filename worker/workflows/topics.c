@@ -215,16 +215,17 @@ enum progress topics_end(struct run *run, const struct topics_flow *flow, struct
 enum progress topics_fail(struct run *run, const struct topics_flow *flow, const char *code,
 			  const char *details, struct json_object *context)
 {
+	const char *word = code ? code : run_status_name(STATUS_CANCELLED);
 	struct ending ending = {
-		.status = STATUS_FAILED,
+		.status = code ? STATUS_FAILED : STATUS_CANCELLED,
 		.code = code,
 		.error = details,
 		.context = context,
 		.result = result_of(run),
-		.error_details = error_of(code, details),
+		.error_details = error_of(word, details),
 	};
 
-	json_set_str(ending.result, "error", code);
+	json_set_str(ending.result, "error", word);
 	json_set_str(ending.result, "details", details);
 	json_set(ending.result, flow->list, json_object_new_array());
 	return run_end(run, &ending);

@@ -35,8 +35,8 @@ enum progress topics_generate(struct run *run, const struct topics_flow *flow, c
 enum progress topics_end(struct run *run, const struct topics_flow *flow, struct topics *t,
 			 struct json_object *context);
 
-/* Ends it as failed with {"error":code,"details":…,LIST:[],"workflow_id"}. context (may be NULL) is
- * taken over. */
+/* Ends it as failed with {"error":code,"details":…,LIST:[],"workflow_id"}, or with a NULL code as
+ * cancelled. context (may be NULL) is taken over. */
 enum progress topics_fail(struct run *run, const struct topics_flow *flow, const char *code,
 			  const char *details, struct json_object *context);
 

@@ -1,0 +1,132 @@
+/* audit: the words of a row, and transactions. */
+#include "ctl/audit.h"
+
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cpoa/json.h"
+
+enum { COMMAND_MAX = 4096, TRIES = 5 };
+
+/* ---- who, where, what ---- */
+
+/* Whoever is root by sudo is still somebody. */
+static void name_user(char *out, size_t size)
+{
+	const struct passwd *user = getpwuid(geteuid());
+	const char *sudo = getenv("SUDO_USER");
+	char number[24];
+
+	snprintf(number, sizeof(number), "uid %ld", (long)geteuid());
+	if (sudo && *sudo && utf8_ok(sudo, strlen(sudo)))
+		snprintf(out, size, "%.60s as %.40s", sudo, user ? user->pw_name : number);
+	else
+		snprintf(out, size, "%.100s", user ? user->pw_name : number);
+}
+
+/* As a shell reads it back. */
+static void add_quoted(struct strbuf *sb, const char *arg)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				    "0123456789_-+=./:,@%";
+
+	if (*arg && arg[strspn(arg, plain)] == '\0') {
+		strbuf_adds(sb, arg);
+		return;
+	}
+	strbuf_addc(sb, '\'');
+	for (; *arg; arg++) {
+		if (*arg == '\'')
+			strbuf_adds(sb, "'\\''");
+		else
+			strbuf_addc(sb, *arg);
+	}
+	strbuf_addc(sb, '\'');
+}
+
+static char *command_text(const char *command, int argc, char **argv)
+{
+	struct strbuf sb;
+
+	strbuf_init(&sb, COMMAND_MAX);
+	strbuf_adds(&sb, command);
+	for (int i = 0; i < argc; i++) {
+		strbuf_addc(&sb, ' ');
+		if (utf8_ok(argv[i], strlen(argv[i])))
+			add_quoted(&sb, argv[i]);
+		else
+			strbuf_addc(&sb, '?');
+	}
+	return strbuf_detach(&sb, NULL);
+}
+
+void audit_begin(struct audit *a, const char *action, const char *reason, const char *command,
+		 int argc, char **argv)
+{
+	struct uuid id = uuid_new();
+
+	*a = (struct audit){.action = action, .reason = reason};
+	uuid_to_text(&id, a->replay_id);
+	name_user(a->who, sizeof(a->who));
+	if (gethostname(a->host, sizeof(a->host)) != 0)
+		snprintf(a->host, sizeof(a->host), "unknown");
+	a->host[sizeof(a->host) - 1] = '\0';
+	a->command = command_text(command, argc, argv);
+}
+
+void audit_release(struct audit *a)
+{
+	free(a->command);
+	a->command = NULL;
+}
+
+void audit_params(const struct audit *a, const char *params[AUDIT_PARAMS])
+{
+	params[0] = a->replay_id;
+	params[1] = a->action;
+	params[2] = a->who;
+	params[3] = a->host;
+	params[4] = a->reason;
+	params[5] = a->command;
+	params[6] = CPOA_VERSION;
+}
+
+/* ---- statements ---- */
+
+bool run_sql(struct db *db, const char *sql, int n, const char *const *params, struct err *e)
+{
+	AUTO(db_result_free_ptr) struct db_result *r = db_query(db, sql, n, params, e);
+
+	return r != NULL;
+}
+
+bool in_transaction(struct db *db, bool (*body)(void *ctx, struct db *db, struct err *e), void *ctx,
+		    struct err *e)
+{
+	struct err ignored;
+
+	for (int i = 1;; i++) {
+		if (!db_script(db, "BEGIN", e))
+			return false;
+		if (body(ctx, db, e) && db_script(db, "COMMIT", e))
+			return true;
+		if (e->class == ERR_LOST || !db_script(db, "ROLLBACK", &ignored) ||
+		    e->class != ERR_RETRY || i == TRIES)
+			return false;
+	}
+}
+
+void array_add(struct strbuf *sb, const char *item)
+{
+	strbuf_addc(sb, sb->len ? ',' : '{');
+	strbuf_adds(sb, item);
+}
+
+const char *array_text(struct strbuf *sb)
+{
+	strbuf_adds(sb, sb->len ? "}" : "{}");
+	return sb->buf;
+}
