@@ -30,7 +30,7 @@ Test(ctl_body, arguments_are_text_or_json_and_nest)
 	struct err e = {0};
 
 	for (size_t r = 0; r < sizeof(rows) / sizeof(rows[0]); r++)
-		cr_assert(body_set(body, rows[r], &e), "%s: %s", rows[r], e.text);
+		cr_assert(body_set(body, "--arg", rows[r], &e), "%s: %s", rows[r], e.text);
 	cr_expect_str_eq(text_of(body),
 			 "{\"topic\":\"Later wins\",\"n\":7,\"list\":[1,\"x\"],\"empty\":\"\","
 			 "\"a\":{\"b\":{\"c\":\"deep\",\"d\":true}},\"url\":\"http:\\/\\/x\\/"
@@ -51,9 +51,10 @@ Test(ctl_body, other_arguments_are_refused_with_a_sentence)
 	struct json_object *body = json_object_new_object();
 	struct err e = {0};
 
-	cr_assert(body_set(body, "s=text", &e));
+	cr_assert(body_set(body, "--arg", "s=text", &e));
 	for (size_t r = 0; r < sizeof(rows) / sizeof(rows[0]); r++) {
-		cr_expect_not(body_set(body, rows[r].assignment, &e), "%s", rows[r].assignment);
+		cr_expect_not(body_set(body, "--arg", rows[r].assignment, &e), "%s",
+			      rows[r].assignment);
 		cr_expect_eq(e.class, ERR_USAGE);
 		cr_expect(strstr(e.text, rows[r].says), "%s: %s", rows[r].assignment, e.text);
 	}

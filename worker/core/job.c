@@ -22,9 +22,43 @@ const char *job_reason(enum job_verdict verdict)
 		[JOB_TOO_LARGE] = "too_large",
 		[JOB_UNSTORABLE] = "unstorable",
 		[JOB_IDEMPOTENCY_CONFLICT] = "idempotency_conflict",
+		[JOB_EXPIRED] = "expired",
+		[JOB_DELIVERY_LIMIT] = "delivery_limit",
+		[JOB_QUEUE_FULL] = "queue_full",
+		[JOB_BROKER_REJECTED] = "broker_rejected",
 	};
 
 	return names[verdict];
+}
+
+enum job_verdict job_given_up(struct mq_message *m, struct err *e)
+{
+	/* rabbitmq.com/dlx.html: the reasons. Nobody but a stranger rejects: we refuse by a row. */
+	static const struct {
+		const char *reason, *text;
+		enum job_verdict verdict;
+	} table[] = {
+		{"expired", "it waited longer than it or its queue allows", JOB_EXPIRED},
+		{"delivery_limit", "it was delivered too often without an ack", JOB_DELIVERY_LIMIT},
+		{"maxlen", "its queue was full", JOB_QUEUE_FULL},
+		{"rejected", "a consumer rejected it", JOB_BROKER_REJECTED},
+	};
+	const char *reason = mq_header(m, "x-first-death-reason"),
+		   *exchange = mq_header(m, "x-first-death-exchange"),
+		   *queue = mq_header(m, "x-first-death-queue");
+
+	if (exchange)
+		m->exchange = exchange;
+	for (size_t i = 0; reason && i < sizeof(table) / sizeof(*table); i++) {
+		if (strcmp(reason, table[i].reason) != 0)
+			continue;
+		err_set(e, ERR_REJECT, "the broker gave it up in queue '%.*s': %s",
+			(int)utf8_cut(queue ? queue : "", queue ? strlen(queue) : 0, 128),
+			queue ? queue : "", table[i].text);
+		return table[i].verdict;
+	}
+	err_set(e, ERR_REJECT, "it was found among the broker's dead letters");
+	return JOB_BROKER_REJECTED;
 }
 
 bool header_safe(const char *s, size_t max)

@@ -25,11 +25,22 @@ enum job_verdict {
 	JOB_TOO_LARGE,
 	JOB_UNSTORABLE,
 	JOB_IDEMPOTENCY_CONFLICT,
+	/* what the broker has given up, before any worker could */
+	JOB_EXPIRED,
+	JOB_DELIVERY_LIMIT,
+	JOB_QUEUE_FULL,
+	JOB_BROKER_REJECTED,
 	JOB_VERDICTS
 };
 
 /* "invalid_json" … */
 const char *job_reason(enum job_verdict verdict);
+
+/*
+ * What the broker says of a message that it has dead-lettered. Its exchange becomes the one that it
+ * was sent to, where the broker tells; the sentence goes into e->text.
+ */
+enum job_verdict job_given_up(struct mq_message *m, struct err *e);
 
 /* All strings live in the arena of the run that the job belongs to. */
 struct job {

@@ -122,6 +122,7 @@ struct run {
 	enum job_verdict
 		verdict; /* not JOB_GOOD: there is no workflow, only a message to be refused */
 	char *verdict_text;
+	bool given_up; /* by the broker: it came out of its dead letters, to become one of ours */
 
 	struct call *calls, **calls_tail;
 	int n_calls;

@@ -70,7 +70,8 @@ struct json_object *body_read(const char *file, struct err *e)
 /* ---- one argument ---- */
 
 /* The object that the last name of "a.b.c" belongs to; *name becomes that last name. */
-static bool descend(struct json_object **at, char *path, const char **name, struct err *e)
+static bool descend(struct json_object **at, char *path, const char **name, const char *option,
+		    struct err *e)
 {
 	char *dot;
 
@@ -79,18 +80,18 @@ static bool descend(struct json_object **at, char *path, const char **name, stru
 
 		*dot = '\0';
 		if (!*path || !dot[1])
-			return err_set(e, ERR_USAGE, "--arg has an empty name beside a dot");
+			return err_set(e, ERR_USAGE, "%s has an empty name beside a dot", option);
 		if (!json_object_object_get_ex(*at, path, &next)) {
 			next = json_object_new_object();
 			json_set(*at, path, next);
 		}
 		if (!json_object_is_type(next, json_type_object))
 			return err_set(e, ERR_USAGE,
-				       "--arg: '%s' is no object, so it has no member '%s'", path,
-				       dot + 1);
+				       "%s: '%s' is no object, so it has no member '%s'", option,
+				       path, dot + 1);
 		*at = next;
 	}
-	return **name || err_set(e, ERR_USAGE, "--arg has no name before its '='");
+	return **name || err_set(e, ERR_USAGE, "%s has no name before its '='", option);
 }
 
 static bool read_value(const char *text, bool json, struct json_object **value, struct err *e)
@@ -106,7 +107,7 @@ static bool read_value(const char *text, bool json, struct json_object **value, 
 	return false;
 }
 
-bool body_set(struct json_object *body, const char *assignment, struct err *e)
+bool body_set(struct json_object *body, const char *option, const char *assignment, struct err *e)
 {
 	AUTO(json_put) struct json_object *value = NULL;
 	const char *equals = strchr(assignment, '='), *name;
@@ -115,15 +116,15 @@ bool body_set(struct json_object *body, const char *assignment, struct err *e)
 	size_t n = equals ? (size_t)(equals - assignment) - json : 0;
 
 	if (!equals)
-		return err_set(e, ERR_USAGE, "--arg is '%.64s'; it must be name=text or name:=json",
-			       assignment);
+		return err_set(e, ERR_USAGE, "%s is '%.64s'; it must be name=text or name:=json",
+			       option, assignment);
 	if (n >= sizeof(path) || !utf8_ok(assignment, n))
-		return err_set(e, ERR_USAGE, "--arg has a name that is too long or not UTF-8");
+		return err_set(e, ERR_USAGE, "%s has a name that is too long or not UTF-8", option);
 	memcpy(path, assignment, n);
 	path[n] = '\0';
 	if (!read_value(equals + 1, json, &value, e))
-		return err_wrap(e, "--arg %s", path);
-	if (!descend(&body, path, &name, e))
+		return err_wrap(e, "%s %s", option, path);
+	if (!descend(&body, path, &name, option, e))
 		return false;
 	json_set_ref(body, name, value);
 	return true;

@@ -18,8 +18,9 @@ MUST_CHECK struct json_object *body_read(const char *file, struct err *e);
 
 /*
  * Sets one argument: "k=text", "k:=json", and "a.b=text" for a member of a member, which is made if
- * it is missing. False (ERR_USAGE): a sentence.
+ * it is missing. `option` is what the sentence calls it ("--arg"). False (ERR_USAGE): a sentence.
  */
-MUST_CHECK bool body_set(struct json_object *body, const char *assignment, struct err *e);
+MUST_CHECK bool body_set(struct json_object *body, const char *option, const char *assignment,
+			 struct err *e);
 
 #endif

@@ -70,7 +70,7 @@ static bool fill_body(struct order *o, struct err *e)
 	if (!o->body)
 		return false;
 	for (int i = 0; i < o->args.n; i++)
-		if (!body_set(o->body, o->args.item[i], e))
+		if (!body_set(o->body, "--arg", o->args.item[i], e))
 			return false;
 	fill_task(o);
 	fill_client(o);

@@ -25,6 +25,8 @@
 #include "engine/topology.h"
 
 enum {
+	DEAD = WORKFLOW_COUNT, /* the consumer of the broker's dead letters, behind those of jobs */
+	CONSUMERS,
 	PREFETCH_MAX = 256, /* deliveries that a consumer may have unacked: enough for one commit */
 	WINDOWS = 4,	    /* a consumer's window is this part of CPOA_MAX_INFLIGHT */
 	RING_SIZE = 2048,   /* deliveries that all may have unacked; a power of two */
@@ -32,12 +34,12 @@ enum {
 	HELD_BACK_MAX_US = 1000000, /* how long an ack may be held back before the door closes */
 };
 
-_Static_assert(RING_SIZE >= WORKFLOW_COUNT * PREFETCH_MAX, "the ring holds every window");
+_Static_assert(RING_SIZE >= CONSUMERS * PREFETCH_MAX, "the ring holds every window");
 
 /* A delivery that was not acked yet. */
 struct unacked {
 	uint64_t tag;
-	int type; /* its consumer */
+	int consumer;
 	enum { FATE_OPEN, FATE_ACK, FATE_RETURN } fate;
 };
 
@@ -64,7 +66,7 @@ struct intake {
 	int prefetch;
 	struct unacked ring[RING_SIZE]; /* from `first` to `next`, by number; tags rise by one */
 	uint64_t first, next;
-	int n_unacked[WORKFLOW_COUNT];
+	int n_unacked[CONSUMERS];
 	bool overfull;	      /* more came than there is room for: the door is to be closed */
 	int64_t held_back_us; /* since when an ack is held back; 0: none is */
 	struct backoff backoff;
@@ -147,15 +149,26 @@ static void connect(struct intake *in)
 
 /* ---- open and closed ---- */
 
+static const char *consumer_name(int consumer)
+{
+	return consumer == DEAD ? "dead" : workflow_types[consumer];
+}
+
 /*
- * A consumer's tag begins with its type: a delivery tells by it what it is for. It is never used
+ * A consumer's tag begins with its name: a delivery tells by it what it is for. It is never used
  * twice: RabbitMQ 3.10 keeps a cancelled consumer of a quorum queue as long as it has unacked
  * messages, and its channel crashes when a new one of the same name goes on counting where that one
  * stood.
  */
-static void consumer_tag(const struct intake *in, int type, char out[MQ_SHORT_MAX + 1])
+static void consumer_tag(const struct intake *in, int consumer, char out[MQ_SHORT_MAX + 1])
 {
-	snprintf(out, MQ_SHORT_MAX + 1, "%s.%u", workflow_types[type], in->generation);
+	snprintf(out, MQ_SHORT_MAX + 1, "%s.%u", consumer_name(consumer), in->generation);
+}
+
+/* Every worker drains the dead letters, whatever it runs. */
+static bool consumes(const struct intake *in, int consumer)
+{
+	return consumer == DEAD || in->house->settings->runs[consumer];
 }
 
 static bool open_door(struct intake *in, struct err *e)
@@ -164,10 +177,13 @@ static bool open_door(struct intake *in, struct err *e)
 
 	in->generation++;
 	in->overfull = false; /* what came after the last closing has been handed back */
-	for (int i = 0; i < WORKFLOW_COUNT; i++) {
-		topology_queue(queue, workflow_types[i]);
+	for (int i = 0; i < CONSUMERS; i++) {
+		if (i == DEAD)
+			snprintf(queue, sizeof(queue), QUEUE_DEAD);
+		else
+			topology_queue(queue, workflow_types[i]);
 		consumer_tag(in, i, tag);
-		if (in->house->settings->runs[i] && !mq_consume(in->mq, queue, tag, false, e))
+		if (consumes(in, i) && !mq_consume(in->mq, queue, tag, false, e))
 			return err_wrap(e, "queue %s", queue);
 	}
 	in->consuming = true;
@@ -181,9 +197,9 @@ static bool close_door(struct intake *in, struct err *e)
 
 	in->consuming = in->overfull = false;
 	atomic_store(&in->house->consuming, false);
-	for (int i = 0; i < WORKFLOW_COUNT; i++) {
+	for (int i = 0; i < CONSUMERS; i++) {
 		consumer_tag(in, i, tag);
-		if (in->house->settings->runs[i] && !mq_cancel(in->mq, tag, e))
+		if (consumes(in, i) && !mq_cancel(in->mq, tag, e))
 			return false;
 	}
 	return true;
@@ -240,9 +256,9 @@ static int consumer_of(const struct mq_message *m)
 {
 	size_t n = strcspn(m->consumer_tag, ".");
 
-	for (int i = 0; i < WORKFLOW_COUNT; i++)
-		if (strlen(workflow_types[i]) == n &&
-		    strncmp(m->consumer_tag, workflow_types[i], n) == 0)
+	for (int i = 0; i < CONSUMERS; i++)
+		if (strlen(consumer_name(i)) == n &&
+		    strncmp(m->consumer_tag, consumer_name(i), n) == 0)
 			return i;
 	BUG("a delivery for a consumer that was never started");
 }
@@ -250,8 +266,14 @@ static int consumer_of(const struct mq_message *m)
 /* Its exchange and key say what a job is; one that came by another way is what its queue is for. */
 static const struct workflow *type_of(const struct mq_message *m, int consumer)
 {
-	return strcmp(m->exchange, EXCHANGE_JOBS) == 0 ? workflow_by_type(m->routing_key)
-						       : workflows[consumer];
+	static const char jobs[] = "cpoa.jobs.";
+	const char *queue = mq_header(m, "x-first-death-queue");
+
+	if (consumer == DEAD && queue && strncmp(queue, jobs, sizeof(jobs) - 1) == 0)
+		return workflow_by_type(queue + sizeof(jobs) - 1);
+	return strcmp(m->exchange, EXCHANGE_JOBS) == 0 || consumer == DEAD
+		       ? workflow_by_type(m->routing_key)
+		       : workflows[consumer];
 }
 
 static void note_unacked(struct intake *in, uint64_t tag, int consumer)
@@ -260,7 +282,7 @@ static void note_unacked(struct intake *in, uint64_t tag, int consumer)
 
 	if (in->next - in->first > RING_SIZE)
 		BUG("the broker delivered more than the windows allow");
-	*u = (struct unacked){.tag = tag, .type = consumer};
+	*u = (struct unacked){.tag = tag, .consumer = consumer};
 	in->n_unacked[consumer]++;
 }
 
@@ -282,6 +304,7 @@ static void on_delivery(struct intake *in, struct mq_message *m)
 	run->message = m;
 	run->epoch = in->epoch;
 	run->job.workflow = type_of(m, consumer);
+	run->given_up = consumer == DEAD;
 	house_enter(in->house, run);
 	pool_put(in->house->pool, run);
 }
@@ -346,7 +369,7 @@ static int64_t credit(const struct intake *in)
 {
 	int64_t room = in->house->settings->max_inflight - atomic_load(&in->house->inflight);
 
-	for (int i = 0; i < WORKFLOW_COUNT; i++)
+	for (int i = 0; i < CONSUMERS; i++)
 		if (in->n_unacked[i])
 			room -= in->prefetch - in->n_unacked[i];
 	return in->consuming ? room : RING_SIZE;
@@ -359,7 +382,7 @@ static struct unacked *first_unacked(struct intake *in)
 
 static void forget_first(struct intake *in)
 {
-	in->n_unacked[in->ring[in->first % RING_SIZE].type]--;
+	in->n_unacked[in->ring[in->first % RING_SIZE].consumer]--;
 	in->first++;
 }
 

@@ -209,6 +209,11 @@ static void put_message(struct db_column *c, const struct mq_message *m)
 	set_clean(properties, "type", m->type);
 	set_clean(properties, "app_id", m->app_id);
 	json_set_num(properties, "delivery_mode", m->delivery_mode);
+	/* What is not whole here must not go out again as if it were. */
+	if (m->body_size > m->body_len)
+		json_set_num(properties, "body_size", (int64_t)m->body_size);
+	if (m->headers_cut)
+		json_set_num(properties, "headers_cut", 1);
 	for (size_t i = 0; i < m->n_headers; i++)
 		if (utf8_ok(m->headers[i].name, strlen(m->headers[i].name)))
 			set_clean(headers, m->headers[i].name, m->headers[i].value);

@@ -33,8 +33,11 @@ static void receive(struct house *house, struct run *run)
 	}
 	run->started_us = clock_wall_us();
 	run->claims = 1;
-	run->verdict =
-		job_read(&run->job, &run->arena, run->job.workflow, run->message, &run->args, &e);
+	if (run->given_up)
+		run->verdict = job_given_up(run->message, &e);
+	else
+		run->verdict = job_read(&run->job, &run->arena, run->job.workflow, run->message,
+					&run->args, &e);
 	if (run->verdict == JOB_GOOD)
 		run_pass(run, run->started_us);
 	else

@@ -1,0 +1,236 @@
+/* cpoa dead replay: which ones, what would happen, and in batches. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cpoa/json.h"
+
+#include "ctl/change.h"
+#include "ctl/connect.h"
+#include "ctl/ctl.h"
+#include "ctl/dead.h"
+#include "ctl/dead_change.h"
+#include "ctl/interrupt.h"
+#include "ctl/output.h"
+#include "ctl/republish.h"
+#include "ctl/retry.h"
+
+enum { TELL_MS = 1000 };
+
+struct wish {
+	struct dead_filter filter;
+	struct change_options change;
+	struct arg_list sets;
+	bool from_start;
+	struct audit audit;
+};
+
+struct tally {
+	int64_t done, refused, told_at_ms;
+};
+
+/* ---- one batch ---- */
+
+static void report(const struct wish *wish, const char *id, bool done, const char *why,
+		   struct tally *tally)
+{
+	struct json_object *o;
+
+	tally->done += done;
+	tally->refused += !done;
+	if (!wish->change.json) {
+		if (!done)
+			say("%s: %s", id, why);
+		return;
+	}
+	o = json_object_new_object();
+	json_set_num(o, "id", strtoll(id, NULL, 10));
+	json_set_str(o, "outcome", done ? "replayed" : "refused");
+	json_set_str(o, "why", done ? NULL : why);
+	print_json(o);
+	json_put(&o);
+}
+
+static int replay_workflows(const struct wish *wish, struct db *db, const struct db_result *r,
+			    const int *rows, int n, struct tally *tally)
+{
+	struct retry list[CHANGE_BATCH];
+	struct err e = {0};
+
+	for (int i = 0; i < n; i++)
+		snprintf(list[i].workflow_id, sizeof(list[i].workflow_id), "%s",
+			 db_text(r, rows[i], CHOSEN_WORKFLOW));
+	if (n && !retry_workflows(db, &wish->audit, wish->from_start, list, n, &e))
+		return complain_query(&e);
+	for (int i = 0; i < n; i++)
+		report(wish, db_text(r, rows[i], CHOSEN_ID), list[i].done, list[i].why, tally);
+	return EXIT_DONE;
+}
+
+static int replay_jobs(const struct wish *wish, struct republish *republish,
+		       const struct db_result *r, const int *rows, int n, struct tally *tally)
+{
+	struct republished list[CHANGE_BATCH];
+	int code;
+
+	for (int i = 0; i < n; i++)
+		list[i] = (struct republished){.id = db_text(r, rows[i], CHOSEN_ID)};
+	code = n ? republish_letters(republish, list, n) : EXIT_DONE;
+	for (int i = 0; i < n && code == EXIT_DONE; i++)
+		report(wish, list[i].id, list[i].done, list[i].why, tally);
+	return code;
+}
+
+static int replay_batch(const struct wish *wish, struct republish *republish,
+			const struct db_result *r, int at, int n, struct tally *tally)
+{
+	int failed[CHANGE_BATCH], jobs[CHANGE_BATCH], n_failed = 0, n_jobs = 0, code;
+
+	for (int i = at; i < at + n; i++) {
+		if (db_is_null(r, i, CHOSEN_WORKFLOW))
+			jobs[n_jobs++] = i;
+		else
+			failed[n_failed++] = i;
+	}
+	code = replay_workflows(wish, republish->db, r, failed, n_failed, tally);
+	if (code == EXIT_DONE)
+		code = replay_jobs(wish, republish, r, jobs, n_jobs, tally);
+	return code;
+}
+
+/* ---- all of them ---- */
+
+static void tell_progress(struct tally *tally, int at, int n)
+{
+	int64_t now = clock_mono_ms();
+
+	if (tally->told_at_ms && now - tally->told_at_ms >= TELL_MS) {
+		say("%d of %d", at, n);
+		tally->told_at_ms = now;
+	} else if (!tally->told_at_ms) {
+		tally->told_at_ms = now;
+	}
+}
+
+static int finish(const struct wish *wish, const struct tally *tally, int n, int code)
+{
+	if (!wish->change.json)
+		printf("replayed %" PRId64 " of %d dead letter%s (%s)\n", tally->done, n, plural(n),
+		       wish->audit.replay_id);
+	if (code != EXIT_DONE || (interrupted() && tally->done + tally->refused < n)) {
+		say("the rest stays as it was; this goes on: %s", wish->audit.command);
+		return code == EXIT_DONE ? EXIT_INTERRUPTED : code;
+	}
+	if (tally->refused == 0)
+		return EXIT_DONE;
+	return tally->done ? EXIT_FAILED : EXIT_REFUSED;
+}
+
+static int replay_all(const struct wish *wish, const struct settings *s, struct db *db,
+		      const struct db_result *r)
+{
+	struct republish republish = {
+		.settings = s,
+		.db = db,
+		.audit = &wish->audit,
+		.state = wish->filter.state ? wish->filter.state : "dead",
+		.sets = &wish->sets,
+	};
+	struct tally tally = {0};
+	struct pace pace;
+	struct err e = {0};
+	int at = 0, n = db_rows(r), batch, code = EXIT_DONE;
+
+	if (!pace_begin(&pace, wish->change.rate_text, &e) || !republish_begin(&republish, &e))
+		return complain_query(&e);
+	interrupt_catch();
+	while (code == EXIT_DONE && at < n &&
+	       (batch = pace_take(&pace, n - at < CHANGE_BATCH ? n - at : CHANGE_BATCH)) > 0) {
+		code = replay_batch(wish, &republish, r, at, batch, &tally);
+		at += batch;
+		tell_progress(&tally, at, n);
+	}
+	republish_end(&republish);
+	return finish(wish, &tally, n, code);
+}
+
+/* ---- the command ---- */
+
+static void print_plan(const struct wish *wish, const struct db_result *r)
+{
+	int failed = 0;
+
+	dead_print_plan(&wish->change, "replay", r);
+	if (wish->change.json)
+		return;
+	for (int i = 0; i < db_rows(r); i++)
+		failed += !db_is_null(r, i, CHOSEN_WORKFLOW);
+	printf("\n%d workflow%s would go on from %s, %d job%s would be published again\n", failed,
+	       plural(failed), wish->from_start ? "the start" : "the last good call",
+	       db_rows(r) - failed, plural(db_rows(r) - failed));
+}
+
+/* A workflow's job is what it is: its agents know its keys, and would answer as before. */
+static int refuse_sets(const struct wish *wish, const struct db_result *r)
+{
+	for (int i = 0; wish->sets.n && i < db_rows(r); i++) {
+		if (db_is_null(r, i, CHOSEN_WORKFLOW))
+			continue;
+		say("--set is for jobs that were refused; %s is a workflow that failed, and its "
+		    "agents would answer its keys as before. Give a new job: cpoa dead show %s "
+		    "--payload | cpoa enqueue %s --json - --arg ...",
+		    db_text(r, i, CHOSEN_ID), db_text(r, i, CHOSEN_ID), db_text(r, i, CHOSEN_TYPE));
+		return EXIT_REFUSED;
+	}
+	return EXIT_DONE;
+}
+
+static int run(const struct wish *wish)
+{
+	AUTO(settings_release) struct settings s = {0};
+	AUTO(db_close_ptr) struct db *db = NULL;
+	AUTO(db_result_free_ptr) struct db_result *r = NULL;
+	int code = load_settings(&s);
+
+	if (code == EXIT_DONE)
+		code = connect_db(&s, &db);
+	if (code == EXIT_DONE)
+		code = dead_choose(db, &wish->filter, &wish->change, "replay", &r);
+	if (code == EXIT_DONE)
+		code = refuse_sets(wish, r);
+	if (code != EXIT_DONE)
+		return code;
+	if (wish->change.dry_run) {
+		print_plan(wish, r);
+		return EXIT_DONE;
+	}
+	return replay_all(wish, &s, db, r);
+}
+
+int dead_replay(int argc, char **argv)
+{
+	struct wish wish = {.change = {.limit = CHANGE_LIMIT}};
+	const struct arg_option options[] = {
+		DEAD_FILTER_OPTIONS(wish.filter),
+		CHANGE_OPTIONS(wish.change),
+		{"from-start", .flag = &wish.from_start},
+		{"set", .list = &wish.sets},
+		{0},
+	};
+	struct pace pace;
+	struct err e = {0};
+	int code;
+
+	audit_begin(&wish.audit, "replay", NULL, "cpoa dead", argc, argv);
+	if (!args_parse(&wish.filter.operands, "dead replay", argc, argv, options, &e) ||
+	    !dead_filter_for_change(&wish.filter, "dead replay", &e) ||
+	    !pace_begin(&pace, wish.change.rate_text, &e)) {
+		audit_release(&wish.audit);
+		return complain(&e);
+	}
+	wish.audit.reason = wish.change.reason_text;
+	code = run(&wish);
+	audit_release(&wish.audit);
+	return code;
+}
