@@ -13,7 +13,7 @@
 #include "engine/pool.h"
 #include "engine/stats.h"
 
-enum { CLAIM_MAX = 256, EVENTS_MAX = 500, DEAD_MAX = 64 };
+enum { CLAIM_MAX = 256, EVENTS_MAX = 500, DEAD_MAX = 64, MORE_MS = 20 };
 
 /* ---- one statement after another ---- */
 
@@ -449,9 +449,10 @@ static bool claim(struct ledger *l, const int64_t *dead, int n_dead, int limit)
 	}
 	if (!take_over(l))
 		return false;
-	/* There may be more of them: no pause, as long as there is room. */
+	/* There may be more of them: soon again, as long as there is room, but not for each one that
+	 * leaves. */
 	if (n && n == limit)
-		l->rescue_at_us = 0;
+		l->rescue_at_us = clock_mono_us() + MORE_MS * 1000;
 	return true;
 }
 
