@@ -80,6 +80,9 @@ Test(desk_workflow, cancel_takes_effect_at_once_in_the_middle_of_a_call)
 			   " filter LIKE 'cpoa workflow cancel%%too dear%%' FROM replays"),
 	     world_format(w, "cancel|requested|too dear|%s|t|t", id));
 	cr_assert_eq((int)metric(w, worker, "cpoa_inflight{type=\"podcast_generation\"}"), 0);
+	cr_assert_eq(world_cpoa(w, &out, "workflow", "show", id), DONE);
+	has(out, "what was done");
+	has(out, "too dear");
 	cr_assert_eq(world_cpoa(w, NULL, "workflow", "cancel", id), REFUSED);
 	world_close(w);
 }
@@ -163,8 +166,8 @@ Test(desk_workflow, cancel_and_completion_make_one_end)
 	struct world *w = world_open();
 	int64_t cancelled, told;
 
-	world_agents(w, "--style", "mixed", "--latency", "120");
-	world_worker(w, NULL);
+	world_agents(w, "--style", "mixed", "--latency", "400");
+	world_worker(w, "CPOA_MAX_INFLIGHT=60");
 	for (int i = 0; i < N; i++) {
 		struct job_spec job = world_podcast_spec(w, world_format(w, "p%d", i), NULL);
 

@@ -13,7 +13,7 @@
 #include "ctl/table.h"
 #include "ctl/workflow.h"
 
-enum { LIST_LIMIT = 50, LIMIT_MAX = 10000000, EXPORT_PAGE = 200, ROOMY = 110 };
+enum { LIST_LIMIT = 50, LIMIT_MAX = 10000000, EXPORT_PAGE = 200, ROOMY = 140 };
 
 struct wish {
 	struct dead_filter filter;

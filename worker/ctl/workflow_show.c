@@ -10,6 +10,7 @@
 #include "ctl/args.h"
 #include "ctl/connect.h"
 #include "ctl/ctl.h"
+#include "ctl/history.h"
 #include "ctl/output.h"
 #include "ctl/timeline.h"
 #include "ctl/told.h"
@@ -22,6 +23,7 @@ struct view {
 	struct json_object *calls;    /* array of the same for task_instances */
 	struct json_object *podcast;  /* or NULL */
 	struct json_object *event;    /* terminal event, or NULL */
+	struct db_result *history;    /* what operators have done */
 };
 
 static void view_release(struct view *v)
@@ -30,6 +32,7 @@ static void view_release(struct view *v)
 	json_put(&v->calls);
 	json_put(&v->podcast);
 	json_put(&v->event);
+	db_result_free(v->history);
 }
 
 /* ---- reading ---- */
@@ -170,7 +173,8 @@ static bool read_view(struct db *db, const char *id, struct view *v, struct err 
 		return true;
 	v->workflow = parse(r, 0, 0);
 	v->event = parse(r, 0, 1);
-	return read_calls(db, id, v, e) && read_podcast(db, v, e);
+	v->history = history_read(db, NULL, id, e);
+	return v->history && read_calls(db, id, v, e) && read_podcast(db, v, e);
 }
 
 /* ---- as JSON ---- */
@@ -199,6 +203,7 @@ static void show_json(struct view *v)
 	json_set_ref(o, "calls", v->calls);
 	json_set_ref(o, "result", json_obj(json_obj(v->event, "data"), "result"));
 	json_set_ref(o, "podcast", v->podcast);
+	json_set(o, "history", history_json(v->history));
 	print_json(o);
 	json_put(&o);
 }
@@ -237,7 +242,7 @@ static void print_head(struct json_object *w)
 	print_field("took",
 		    took_text(took, json_num(w, "started_at", 0), json_num(w, "ended_at", 0)));
 	print_field("error", json_str(w, "error"));
-	print_time("cancel asked", w, "cancel_requested_at");
+	print_time("cancel at", w, "cancel_requested_at");
 	print_field("key", json_str(w, "idempotency_key"));
 	print_field("task", json_str(arguments, "task_id"));
 	print_field("user", json_str(w, "user_id"));
@@ -313,6 +318,7 @@ static void show_text(const struct view *v)
 	}
 	if (v->podcast)
 		print_podcast_row(v->podcast);
+	history_print(v->history);
 }
 
 /* ---- the command ---- */

@@ -449,8 +449,8 @@ static bool claim(struct ledger *l, const int64_t *dead, int n_dead, int limit)
 	}
 	if (!take_over(l))
 		return false;
-	/* There may be more of them: soon again, as long as there is room, but not for each one that
-	 * leaves. */
+	/* There may be more of them: soon again, as long as there is room, but not for each one
+	 * that leaves. */
 	if (n && n == limit)
 		l->rescue_at_us = clock_mono_us() + MORE_MS * 1000;
 	return true;
