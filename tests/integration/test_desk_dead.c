@@ -353,6 +353,49 @@ Test(desk_dead, replay_by_two_operators_does_each_once)
 	world_close(w);
 }
 
+/* Ctrl-C finishes what is in hand; the same command goes on. */
+Test(desk_dead, replay_of_jobs_is_interrupted_and_goes_on)
+{
+	enum { N = 240 };
+	struct world *w = open_with_refused(N);
+	const char *command = "$CPOA dead replay --reason invalid_job --set topic=Tea --yes --json";
+	int64_t done;
+
+	cr_assert_eq(shell(w, NULL,
+			   world_format(w,
+					"%s --rate 50/s >part 2>words & p=$!;"
+					" while kill -0 $p && [ $(wc -l <part) -lt 40 ]; do"
+					" sleep 0.05; done; kill -INT $p; wait $p",
+					command)),
+		     130);
+	done = world_count(w, "SELECT count(*) FROM replays WHERE outcome = 'replayed'");
+	cr_assert(done >= 40 && done < N, "%d", (int)done);
+	cr_assert_eq(world_count(w, "SELECT count(*) FROM dead_letters WHERE state = 'replayed'"),
+		     done);
+	same(world_rows(w, "SELECT count(claimed_by) FROM dead_letters"), "0");
+	cr_assert_eq(shell(w, NULL, command), DONE);
+	world_await_ends(w, N, 60000);
+	same(world_rows(w, "SELECT count(*), count(DISTINCT dead_letter_id) FROM replays"),
+	     world_format(w, "%d|%d", N, N));
+	world_close(w);
+}
+
+Test(desk_dead, replay_without_a_broker_changes_nothing)
+{
+	struct world *w = open_with_refused(2);
+
+	cr_assert_eq(shell(w, NULL,
+			   "AMQP_URL=amqp://guest:guest@127.0.0.1:1/ $CPOA dead replay --reason"
+			   " invalid_job --yes"),
+		     NO_SERVER);
+	same(world_rows(w, "SELECT state, claimed_by, replay_count FROM dead_letters"),
+	     "dead|null|0\ndead|null|0");
+	cr_assert_eq(world_cpoa(w, NULL, "dead", "replay", "--reason", "invalid_job", "--yes"),
+		     DONE);
+	same(world_rows(w, "SELECT DISTINCT replay_count FROM dead_letters"), "1");
+	world_close(w);
+}
+
 /* ---- discarding ---- */
 
 Test(desk_dead, discard_and_take_it_back)
