@@ -66,8 +66,8 @@ function checkDead(row) {
 
 	if (why || row.reason !== 'invalid_job' || beyondSchemas.some((pattern) => pattern.test(row.error_text)))
 		return why;
-	/* A bytea: \x and hexadecimal digits. */
-	if (jobRefusal(row.type, row, parsed(Buffer.from(row.body.slice(2), 'hex').toString())) !== null)
+	/* A bytea: \x and hexadecimal digits. What an operator has mended was refused as it came. */
+	if (jobRefusal(row.type, row, parsed(Buffer.from((row.original_body || row.body).slice(2), 'hex').toString())) !== null)
 		return null;
 	return `it was refused (${row.error_text}), and by its schema it is good`;
 }

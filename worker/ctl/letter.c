@@ -111,7 +111,7 @@ struct json_object *letter_json(const struct letter *l)
 	json_set_num(o, "id", strtoll(l->id, NULL, 10));
 	json_set_str(o, "state", l->state);
 	json_set_str(o, "reason", l->reason);
-	json_set_str(o, "error", l->error);
+	json_set_str(o, "error_text", l->error);
 	json_set_str(o, "type", l->type);
 	json_set_str(o, "workflow_id", l->workflow_id);
 	json_set_str(o, "message_id", l->message_id);
