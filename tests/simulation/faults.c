@@ -160,6 +160,18 @@ static void block_mq(void)
 	sim_alarm(&faults.unblock, sim_between(1000, 1500000));
 }
 
+/* An operator's `cpoa workflow cancel`. */
+static void cancel_one(void)
+{
+	struct workflow_row *w;
+
+	if (!pg.n_workflows)
+		return;
+	w = &pg.workflows[sim_between(0, pg.n_workflows - 1)];
+	w->cancel_wanted = w->cancel_wanted || w->claimed;
+	sim_say("pg: %s is to be cancelled", w->key);
+}
+
 static void jump_clock(void)
 {
 	static const int64_t hour = INT64_C(3600000000);
@@ -196,6 +208,7 @@ void faults_begin(void)
 		cut_mq,	    restart_mq,
 		block_mq,   broker_refuse_one,
 		jump_clock, broker_cancel_one,
+		cancel_one, cancel_one,
 	};
 	int64_t jobs = sim_between(1, 4), wrong = sim_between(0, 4), again = sim_between(0, 2);
 	uint64_t span = (uint64_t)sim_between(100, 1200);

@@ -24,6 +24,7 @@ struct workflow_row {
 	bool claimed; /* claimed_by is not NULL: it has not ended */
 	int64_t claimed_by, claims;
 	uint64_t xmin;
+	bool cancel_wanted; /* cancel_requested_at is not NULL */
 	/* at its end */
 	char *status, *error, *terminal_type, *terminal;
 	struct uuid terminal_id;

@@ -189,7 +189,7 @@ static int64_t claims_after(const struct workflow_row *w, const struct cells *wo
 struct db_result *pg_claim(const struct statement *s)
 {
 	const struct cells *c = s->p->p;
-	struct db_result *r = result_new(12);
+	struct db_result *r = result_new(13);
 	int64_t left = cell_int(&c[2], 0);
 
 	for (int i = 0; i < pg.n_workflows && left > 0; i++) {
@@ -217,7 +217,23 @@ struct db_result *pg_claim(const struct statement *s)
 		result_text(r, w->tracestate);
 		result_int(r, w->claims);
 		result_int(r, w->sequence);
+		result_int(r, w->cancel_wanted);
 		sim_say("pg: lease %lld claims %s", (long long)s->lease, w->key);
+	}
+	return r;
+}
+
+struct db_result *pg_cancelled(const struct statement *s)
+{
+	struct db_result *r = result_new(1);
+
+	for (int i = 0; i < pg.n_workflows; i++) {
+		const struct workflow_row *w = &pg.workflows[i];
+
+		if (!w->cancel_wanted || !pg_claimed_by(w, s->lease))
+			continue;
+		result_row(r);
+		result_uuid(r, &w->id);
 	}
 	return r;
 }

@@ -357,6 +357,7 @@ struct db_result *pg_execute(enum sql_id id, const struct params *p, int64_t lea
 		[SQL_LET_GO] = {.write = pg_let_go},
 		[SQL_RELEASE] = {.write = pg_release},
 		[SQL_RELEASE_EVENTS] = {.write = pg_release_events},
+		[SQL_CANCELLED] = {.read = pg_cancelled},
 	};
 	const char *sql = sql_table[id].sql;
 	struct statement s = {
