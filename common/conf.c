@@ -10,6 +10,8 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "cpoa/nearest.h"
+
 enum { FILE_MAX = 64 * 1024, US_PER_S = 1000000, SHOWN_MAX = 100 };
 
 /* ---- files ---- */
@@ -544,10 +546,17 @@ static void warn_of_unknown(const struct conf_option *table, size_t n, const cha
 	for (char **var = environ; *var; var++) {
 		size_t len = strcspn(*var, "=");
 
-		if (strncmp(*var, prefix, strlen(prefix)) == 0 && !is_known(table, n, *var, len))
-			strbuf_addf(warnings,
-				    "%.*s is set, but there is no such option: it has no effect.\n",
-				    (int)(len < SHOWN_MAX ? len : SHOWN_MAX), *var);
+		struct nearest meant = nearest_to(*var, len);
+
+		if (strncmp(*var, prefix, strlen(prefix)) != 0 || is_known(table, n, *var, len))
+			continue;
+		for (size_t i = 0; i < n; i++)
+			nearest_try(&meant, table[i].name);
+		strbuf_addf(warnings, "%.*s is set, but there is no such option: it has no effect.",
+			    (int)(len < SHOWN_MAX ? len : SHOWN_MAX), *var);
+		if (meant.found)
+			strbuf_addf(warnings, " Is %s meant?", meant.found);
+		strbuf_addc(warnings, '\n');
 	}
 }
 

@@ -324,6 +324,11 @@ int db_server_version(const struct db *db)
 	return PQserverVersion(db->conn);
 }
 
+int db_backend_pid(const struct db *db)
+{
+	return PQbackendPID(db->conn);
+}
+
 /* ---- plain statements ---- */
 
 static bool succeeded(const PGresult *pg)

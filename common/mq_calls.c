@@ -107,6 +107,16 @@ bool mq_inspect_queue(struct mq *mq, const char *name, uint32_t *ready, uint32_t
 	return asked(mq, "inspect queue", e);
 }
 
+bool mq_inspect_exchange(struct mq *mq, const char *name, struct err *e)
+{
+	if (!short_enough("exchange", name, e) || !usable(mq, "inspect exchange", e))
+		return false;
+	/* The kind is not compared (AMQP 0-9-1, exchange.declare, passive). */
+	amqp_exchange_declare(mq->conn, MQ_CHANNEL, bytes_of(name), bytes_of("direct"), 1, 0, 0, 0,
+			      amqp_empty_table);
+	return asked(mq, "inspect exchange", e);
+}
+
 bool mq_bind(struct mq *mq, const char *queue, const char *exchange, const char *routing_key,
 	     struct err *e)
 {

@@ -18,7 +18,7 @@ build='build-essential ca-certificates cmake ninja-build pkg-config
 	libssl-dev libxml2-dev uuid-dev'
 servers='openssl postgresql-15 rabbitmq-server espeak-ng'
 test='clang clang-format clang-tidy cppcheck curl git libclang-rt-14-dev libcriterion-dev llvm
-	nodejs npm procps python3 python3-pika shellcheck valgrind'
+	man-db nodejs npm pgbouncer procps python3 python3-pika shellcheck valgrind'
 
 policy=/usr/sbin/policy-rc.d
 

@@ -93,6 +93,10 @@ void db_take_notes(struct db *db,
 /* The server's version as PostgreSQL counts it: 150020. */
 int db_server_version(const struct db *db);
 
+/* The server process that this session was given at its start. A proxy in between names one of its
+ * own making. */
+int db_backend_pid(const struct db *db);
+
 /* ---- parameters ---- */
 
 /* One column: the values of one array parameter, or one scalar. Reused from batch to batch. */

@@ -132,6 +132,8 @@ MUST_CHECK bool mq_declare_queue(struct mq *mq, const char *name, bool exclusive
  * NULL. */
 MUST_CHECK bool mq_inspect_queue(struct mq *mq, const char *name, uint32_t *ready,
 				 uint32_t *consumers, struct err *e);
+/* Likewise: ERR_REJECT when there is no such exchange. Its kind is not looked at. */
+MUST_CHECK bool mq_inspect_exchange(struct mq *mq, const char *name, struct err *e);
 MUST_CHECK bool mq_bind(struct mq *mq, const char *queue, const char *exchange,
 			const char *routing_key, struct err *e);
 MUST_CHECK bool mq_delete_queue(struct mq *mq, const char *name, struct err *e);
@@ -172,5 +174,23 @@ MUST_CHECK bool mq_publish(struct mq *mq, const struct mq_publish *p, uint64_t *
  * rabbitmq-c sends each in three parts, and the broker reads as often as it is sent to.
  */
 void mq_cork(struct mq *mq, bool on);
+
+/* ---- asking what would be (mq_probe.c) ---- */
+
+/*
+ * Whether we may publish to that exchange: publishes in a transaction that is rolled back, so that
+ * no queue ever sees it. The channel is of no other use afterwards.
+ */
+MUST_CHECK bool mq_try_publish(struct mq *mq, const char *exchange, struct err *e);
+
+/* What listens at the address of an amqp:// or amqps:// URL. */
+enum mq_tongue {
+	MQ_TONGUE_NONE, /* nobody, or what is said is neither */
+	MQ_TONGUE_AMQP, /* without TLS */
+	MQ_TONGUE_TLS,
+};
+
+/* Says hello as TLS does, sends no secret, and waits at most `timeout_ms` for each step. */
+enum mq_tongue mq_tongue(const char *url, int timeout_ms);
 
 #endif

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cpoa/clock.h"
+
 enum { PODCASTS = 5 };
 
 /* As tests/servers.sh starts it; not Debian's wrapper, which insists on a user of its own. */
@@ -79,5 +81,52 @@ Test(serial_trouble, an_alarm_delays_events_and_loses_none)
 	world_podcast(w, "afterwards", NULL);
 	world_await_ends(w, PODCASTS + 1, SOON_MS);
 	same(world_rows(w, "SELECT count(*) FROM dead_letters"), "0");
+	world_close(w);
+}
+
+/* What `cpoa doctor --json` says while a server is in trouble, and how it ends. */
+static int ask_doctor(struct world *w, const char **out)
+{
+	return world_cpoa(w, out, "doctor", "--json");
+}
+
+Test(serial_trouble, the_doctor_tells_of_an_alarm)
+{
+	struct world *w = world_open();
+	const char *out;
+	int code;
+
+	if (access(rabbitmqctl, X_OK) != 0 || port_of_broker() == 0) {
+		world_close(w);
+		cr_skip("no broker of tests/servers.sh, or no rabbitmqctl");
+	}
+	world_agents(w, "--style", "mixed");
+	cr_assert_eq(world_cpoa(w, NULL, "topology", "apply"), 0);
+	world_expect_loss(w);
+	cr_assert_eq(set_watermark(w, "0.0001"), 0);
+	code = ask_doctor(w, &out);
+	cr_assert_eq(set_watermark(w, "0.4"), 0);
+	cr_assert_eq(code, 1, "%s", out);
+	has(out, "the broker takes no publishing for now: low on memory");
+	has(out, "rabbitmq-diagnostics alarms");
+	world_close(w);
+}
+
+Test(serial_trouble, the_doctor_does_not_wait_for_a_frozen_server)
+{
+	struct world *w = world_open();
+	int64_t began = clock_mono_ms();
+	const char *out;
+	int code;
+
+	world_agents(w, "--style", "mixed");
+	world_servers(w, "pause", "pg", NULL);
+	code = ask_doctor(w, &out);
+	world_servers(w, "resume", "pg", NULL);
+	cr_assert_eq(code, 4, "%s", out);
+	has(out, "timeout expired");
+	has(out, "a firewall in between");
+	has(out, "tda: http");
+	cr_expect_lt(clock_mono_ms() - began, SOON_MS + 10000);
 	world_close(w);
 }

@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "cpoa/clock.h"
-#include "cpoa/digest.h"
 #include "cpoa/json.h"
 #include "cpoa/strbuf.h"
 
@@ -19,6 +18,7 @@
 #include "ctl/ctl.h"
 #include "ctl/interrupt.h"
 #include "ctl/output.h"
+#include "ctl/schema.h"
 #include "ctl/table.h"
 #include "engine/sql.h"
 #include "migrations.h"
@@ -31,89 +31,12 @@ enum {
 	SCRIPT_MAX = 4 << 20
 };
 
-enum state { PENDING, APPLIED, CHANGED };
-static const char *const state_names[] = {
-	[PENDING] = "pending", [APPLIED] = "applied", [CHANGED] = "changed"};
-
-struct step {
-	const struct migration *migration;
-	char checksum[DIGEST_TEXT_SIZE];
-	enum state state;
-	int64_t applied_us;
-};
-
-struct plan {
-	struct step *steps;
-	int n, pending, changed;
-	int newest; /* version that the database has; 0: none */
-	int known;  /* version that this program brings */
-};
-
-static void plan_release(struct plan *p)
-{
-	free(p->steps);
-	p->steps = NULL;
-}
-
 /* ---- what there is to do ---- */
 
-static void list_steps(struct plan *p)
-{
-	*p = (struct plan){0};
-	while (migrations[p->n].version)
-		p->n++;
-	p->steps = xcalloc((size_t)p->n + 1, sizeof(*p->steps));
-	for (int i = 0; i < p->n; i++) {
-		uint8_t d[DIGEST_SIZE];
+static const char *const state_names[] = {
+	[SCHEMA_PENDING] = "pending", [SCHEMA_APPLIED] = "applied", [SCHEMA_CHANGED] = "changed"};
 
-		p->steps[i].migration = &migrations[i];
-		digest(migrations[i].sql, strlen(migrations[i].sql), d);
-		digest_text(d, p->steps[i].checksum);
-		p->known = migrations[i].version;
-	}
-	p->pending = p->n;
-}
-
-static void note_row(struct plan *p, int version, const char *checksum, int64_t applied_us)
-{
-	if (version > p->newest)
-		p->newest = version;
-	for (int i = 0; i < p->n; i++) {
-		struct step *s = &p->steps[i];
-
-		if (s->migration->version != version)
-			continue;
-		s->state = strcmp(s->checksum, checksum) == 0 ? APPLIED : CHANGED;
-		s->applied_us = applied_us;
-		p->pending--;
-		p->changed += s->state == CHANGED;
-	}
-}
-
-/* The table may be missing: then nothing is applied. */
-static bool read_plan(struct db *db, struct plan *p, struct err *e)
-{
-	AUTO(db_result_free_ptr) struct db_result *there = NULL, *rows = NULL;
-
-	list_steps(p);
-	there = db_query(db, "SELECT to_regclass('schema_migrations') IS NOT NULL", 0, NULL, e);
-	if (!there)
-		return false;
-	if (!db_int(there, 0, 0))
-		return true;
-	rows = db_query(
-		db,
-		"SELECT version, checksum, (extract(epoch FROM applied_at) * 1000000)::int8 "
-		"FROM schema_migrations ORDER BY version",
-		0, NULL, e);
-	if (!rows)
-		return false;
-	for (int r = 0; r < db_rows(rows); r++)
-		note_row(p, (int)db_int(rows, r, 0), db_text(rows, r, 1), db_int(rows, r, 2));
-	return true;
-}
-
-static struct json_object *step_json(const struct step *s)
+static struct json_object *step_json(const struct schema_step *s)
 {
 	struct json_object *o = json_object_new_object();
 
@@ -125,7 +48,7 @@ static struct json_object *step_json(const struct step *s)
 	return o;
 }
 
-static void print_plan(const struct plan *p, bool json)
+static void print_plan(const struct schema *p, bool json)
 {
 	static const struct table_column columns[] = {{"VERSION", .right = true},
 						      {"NAME", .gives = true},
@@ -136,7 +59,7 @@ static void print_plan(const struct plan *p, bool json)
 
 	table_init(&t, columns, 4);
 	for (int i = 0; i < p->n; i++) {
-		const struct step *s = &p->steps[i];
+		const struct schema_step *s = &p->steps[i];
 		char version[16], time[TIME_TEXT_SIZE];
 
 		snprintf(version, sizeof(version), "%d", s->migration->version);
@@ -154,10 +77,10 @@ static void print_plan(const struct plan *p, bool json)
 }
 
 /* What was applied must be what we bring, or nobody knows what the schema is. */
-static int check_plan(const struct plan *p)
+static int check_plan(const struct schema *p)
 {
 	for (int i = 0; i < p->n; i++)
-		if (p->steps[i].state == CHANGED)
+		if (p->steps[i].state == SCHEMA_CHANGED)
 			say("migration %s is not the one that was applied: its checksum differs. "
 			    "Applied migrations must "
 			    "not be edited; add a new one",
@@ -217,7 +140,7 @@ static int grant(struct db *db, const char *sql, const char *role)
 
 /* One simple query is one transaction (PostgreSQL manual 55.2.2.1). Names and checksums are our
  * own. */
-static bool apply_once(struct db *db, const struct step *s, struct err *e)
+static bool apply_once(struct db *db, const struct schema_step *s, struct err *e)
 {
 	AUTO(strbuf_release) struct strbuf sql;
 
@@ -235,7 +158,7 @@ static bool apply_once(struct db *db, const struct step *s, struct err *e)
 
 /* A table in use is waited for briefly and often: who waits for its lock holds up all who come
  * after. */
-static bool apply(struct db *db, const struct step *s, struct err *e)
+static bool apply(struct db *db, const struct schema_step *s, struct err *e)
 {
 	for (int i = 1; !apply_once(db, s, e); i++) {
 		if (e->class != ERR_RETRY || i == TRIES || interrupted())
@@ -246,11 +169,12 @@ static bool apply(struct db *db, const struct step *s, struct err *e)
 	return true;
 }
 
-static void tell_applied(struct json_object *list, struct step *s, int64_t took_us, bool json)
+static void tell_applied(struct json_object *list, struct schema_step *s, int64_t took_us,
+			 bool json)
 {
 	char took[TIME_TEXT_SIZE];
 
-	s->state = APPLIED;
+	s->state = SCHEMA_APPLIED;
 	s->applied_us = clock_wall_us();
 	json_object_array_add(list, step_json(s));
 	if (!json)
@@ -258,7 +182,7 @@ static void tell_applied(struct json_object *list, struct step *s, int64_t took_
 	fflush(stdout);
 }
 
-static int apply_pending(struct db *db, struct plan *p, bool json)
+static int apply_pending(struct db *db, struct schema *p, bool json)
 {
 	struct json_object *list = json_object_new_array();
 	struct err e = {0};
@@ -267,7 +191,7 @@ static int apply_pending(struct db *db, struct plan *p, bool json)
 	for (int i = 0; i < p->n && code == EXIT_DONE; i++) {
 		int64_t began = clock_mono_us();
 
-		if (p->steps[i].state != PENDING)
+		if (p->steps[i].state != SCHEMA_PENDING)
 			continue;
 		if (apply(db, &p->steps[i], &e))
 			tell_applied(list, &p->steps[i], clock_mono_us() - began, json);
@@ -308,42 +232,42 @@ static bool take_turn(struct db *db, struct err *e)
 			 e);
 }
 
-static int up(struct db *db, struct plan *p, bool json)
+static int up(struct db *db, struct schema *p, bool json)
 {
 	struct err e = {0};
 	int code;
 
-	if (!take_turn(db, &e) || !read_plan(db, p, &e))
+	if (!take_turn(db, &e) || !schema_read(db, p, &e))
 		return complain_of_role(&e);
 	code = check_plan(p);
 	/* The lock goes with the session. */
 	return code == EXIT_DONE ? apply_pending(db, p, json) : code;
 }
 
-static int status(struct db *db, struct plan *p, bool json)
+static int status(struct db *db, struct schema *p, bool json)
 {
 	struct err e = {0};
 
-	if (!read_plan(db, p, &e))
+	if (!schema_read(db, p, &e))
 		return complain(&e);
 	print_plan(p, json);
 	return check_plan(p);
 }
 
-static int dry_run(struct db *db, struct plan *p, bool json)
+static int dry_run(struct db *db, struct schema *p, bool json)
 {
 	struct json_object *list;
 	struct err e = {0};
 	int code;
 
-	if (!read_plan(db, p, &e))
+	if (!schema_read(db, p, &e))
 		return complain(&e);
 	code = check_plan(p);
 	if (code != EXIT_DONE)
 		return code;
 	list = json_object_new_array();
 	for (int i = 0; i < p->n; i++) {
-		if (p->steps[i].state != PENDING)
+		if (p->steps[i].state != SCHEMA_PENDING)
 			continue;
 		json_object_array_add(list, step_json(&p->steps[i]));
 		if (!json)
@@ -362,7 +286,7 @@ static int migrate_main(int argc, char **argv)
 {
 	AUTO(settings_release) struct settings s = {0};
 	AUTO(db_close_ptr) struct db *db = NULL;
-	AUTO(plan_release) struct plan plan = {0};
+	AUTO(schema_release) struct schema plan = {0};
 	AUTO(strbuf_release) struct strbuf grants;
 	bool json = false, dry = false, ask;
 	const char *role = NULL;

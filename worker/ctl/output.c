@@ -59,6 +59,9 @@ const char *status_colour(const char *status)
 		{"failed", "\033[31m"},
 		{"cancelled", "\033[31m"},
 		{"changed", "\033[31m"},
+		{"ok", "\033[32m"},
+		{"warning", "\033[33m"},
+		{"wrong", "\033[31m"},
 	};
 
 	if (!status || !output_coloured())

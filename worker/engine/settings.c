@@ -155,18 +155,23 @@ static bool check_agents_ca(const struct settings *s, struct err *e)
 
 bool settings_load(struct settings *s, struct err *e)
 {
-	struct strbuf warnings;
+	AUTO(strbuf_release) struct strbuf warnings;
+
+	strbuf_init(&warnings, SETTINGS_WARNINGS_MAX);
+	if (!settings_read(s, &warnings, e))
+		return false;
+	fputs(warnings.buf, stderr);
+	return true;
+}
+
+bool settings_read(struct settings *s, struct strbuf *warnings, struct err *e)
+{
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 
 	*s = (struct settings){0};
-	strbuf_init(&warnings, 64 << 10);
-	if (!conf_dotenv(".env", e) || !conf_load(table, TABLE_SIZE, s, "CPOA_", &warnings, e)) {
-		strbuf_release(&warnings);
+	if (!conf_dotenv(".env", e) || !conf_load(table, TABLE_SIZE, s, "CPOA_", warnings, e))
 		return false;
-	}
 	conf_forget(table, TABLE_SIZE);
-	fputs(warnings.buf, stderr);
-	strbuf_release(&warnings);
 	if (s->threads == 0)
 		s->threads = cores > 0 ? cores : 1;
 	append_path(&s->agent[AGENT_WCHA].url, "/harvest");

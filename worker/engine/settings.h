@@ -54,6 +54,10 @@ struct settings {
  * variables to stderr. False (ERR_USAGE): the text names the variable, the value and the bounds.
  */
 MUST_CHECK bool settings_load(struct settings *s, struct err *e);
+
+/* The same with the warnings for the caller, a sentence a line. */
+enum { SETTINGS_WARNINGS_MAX = 64 << 10 };
+MUST_CHECK bool settings_read(struct settings *s, struct strbuf *warnings, struct err *e);
 void settings_release(struct settings *s);
 void settings_help(FILE *out);
 
