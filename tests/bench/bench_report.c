@@ -80,6 +80,15 @@ static const struct row floor_rows[] = {
 	{0},
 };
 
+static const struct row prune[] = {
+	{"rate", "rate, by the rows' first start to last end", "podcasts/s", 0},
+	{"rate_events", "rate, to the last completed event", "podcasts/s", 0},
+	{"cpu_postgres", "CPU: PostgreSQL", "ms a podcast", 3},
+	{"batch", "changes a commit", "", 1},
+	{"others", "CPU: everybody else on the machine", "% of it", 1},
+	{0},
+};
+
 static const struct section sections[] = {
 	{"throughput", "Throughput: agents answer at once", throughput},
 	{"async", "Async style: 202 and polls every 50 ms, agents take 100 ms", throughput},
@@ -87,6 +96,8 @@ static const struct section sections[] = {
 	{"floor", "The floor: its SQL alone, on one session", floor_rows},
 	{"inflight_sync", "In flight: agents take 10 s, an open request each", inflight},
 	{"inflight_async", "In flight: agents take 10 s, polled", inflight},
+	{"prune_without", "Throughput with a history, nobody pruning it", prune},
+	{"prune_with", "The same beside `cpoa prune`", prune},
 };
 
 struct sample {

@@ -8,12 +8,14 @@
 #   lone          200 podcasts, one after another
 #   floor         the SQL of a podcast replayed without a worker: what there is to reach
 #   inflight      2000 podcasts at once with agents that take 10 s, in both styles
+#   prune         throughput without and with a `cpoa prune` of --history N workflows beside it
 #   extraction [DIR]  HTML to text, alone: MB/s on one core, 10,000 damaged pages, and the score against
 #                 true texts. DIR (or $CPOA_EXTRACTION_DIR) holds html/KEY.html.gz, truth.json, score.py
-#   (none)        all but inflight; all: with it, as --inflight does
+#   (none)        all but inflight and prune; all: with inflight, as --inflight does
 #   quick         one short run of throughput, async and lone, for CI
 #   --runs R      how often each is run (3); the table has the median and the spread
 #   --podcasts N  of throughput and floor (20000)
+#   --history N   of prune (1000000)
 #   --keep        leaves servers and stand-ins running, and says how to use them (for perf)
 #
 # Prints a table, and writes it with every run's figures to build/bench/result.json. Installs what it
@@ -38,6 +40,7 @@ fail() {
 
 child=     # what is waited for in the foreground
 agents_pid=
+pruner=
 
 # Runs "$@" so that a signal to this script is acted on at once: bash would wait for it to end.
 foreground() {
@@ -66,6 +69,7 @@ on_exit() {
 	trap '' INT TERM HUP
 	[ -z "$child" ] || end "$child"
 	[ -z "$agents_pid" ] || end "$agents_pid"
+	[ -z "$pruner" ] || end "$pruner"
 	tests/servers.sh stop "$servers" 8>&-
 	exit "$code"
 }
@@ -135,6 +139,21 @@ load() {
 		>>"$out" 2>"$run/$name.log" || fail "$name failed" "$run/$name.log"
 }
 
+# History that ended 60 days ago: --history workflows with four calls each, as large as those of a podcast.
+fill_history() {
+	say "filling in $history old workflows"
+	foreground psql -h "$POSTGRES_HOST" -p "$POSTGRES_PORT" -U "$POSTGRES_USER" -d "$POSTGRES_DB" -q -v ON_ERROR_STOP=1 \
+		-c "WITH w AS (INSERT INTO workflow_instances (trigger_event_type, overall_status, start_timestamp,
+			end_timestamp, idempotency_key, terminal_event)
+			SELECT 'podcast_generation', 'completed', now() - interval '90 days' + i * interval '1 second',
+			now() - interval '90 days' + i * interval '1 second', 'old ' || gen_random_uuid(), repeat(md5(i::text), 50)
+			FROM generate_series(1, $history) i RETURNING workflow_id, start_timestamp)
+			INSERT INTO task_instances (workflow_id, agent_name, task_order, status, call_name, start_timestamp, reply)
+			SELECT workflow_id, 'PSWA', c, 'completed', 'call' || c, start_timestamp,
+			to_json(repeat(md5(c::text), 20)) FROM w, generate_series(1, 4) c" -c "VACUUM ANALYZE workflow_instances" \
+		-c "VACUUM ANALYZE task_instances" >"$run/history.log" 2>&1 || fail "no history" "$run/history.log"
+}
+
 scenario() {
 	say "$1 ($2 of $runs)"
 	case $1 in
@@ -154,6 +173,18 @@ scenario() {
 	floor)
 		foreground "$bin/bench/bench_floor" --podcasts "$podcasts" "${watch[@]:0:2}" \
 			>>"$run/runs" 2>"$run/floor.log" || fail "floor failed" "$run/floor.log"
+		;;
+	prune)
+		start_agents --style sync
+		fill_history
+		load throughput prune_without 512 "$run/runs" --podcasts "$podcasts"
+		setpriv --pdeathsig KILL "$bin/cpoa" prune --older-than 30d --yes </dev/null >"$run/prune.log" 2>&1 8>&- &
+		pruner=$!
+		load throughput prune_with 512 "$run/runs" --podcasts "$podcasts"
+		kill -0 "$pruner" 2>/dev/null || say "prune had ended before the load did: give it a larger --history"
+		end "$pruner"
+		pruner=
+		tail -n 1 "$run/prune.log" >&2
 		;;
 	inflight)
 		poll_every 2
@@ -216,7 +247,7 @@ fi
 
 # ---- command line -------------------------------------------------------------------------
 
-runs=3 podcasts=20000 warm_up=2000 keep='' what=()
+runs=3 podcasts=20000 history=1000000 warm_up=2000 keep='' what=()
 while [ $# -gt 0 ]; do
 	case $1 in
 	quick)
@@ -224,19 +255,21 @@ while [ $# -gt 0 ]; do
 		runs=1 podcasts=3000 warm_up=500
 		;;
 	all) what+=(throughput async lone floor inflight) ;;
-	throughput | async | lone | floor | inflight) what+=("$1") ;;
+	throughput | async | lone | floor | inflight | prune) what+=("$1") ;;
 	--inflight) what=("${what[@]:-throughput async lone floor}" inflight) ;;
 	--runs) runs=${2:-}; shift $(($# > 1)) ;;
 	--runs=*) runs=${1#*=} ;;
 	--podcasts) podcasts=${2:-}; shift $(($# > 1)) ;;
 	--podcasts=*) podcasts=${1#*=} ;;
+	--history) history=${2:-}; shift $(($# > 1)) ;;
+	--history=*) history=${1#*=} ;;
 	--keep) keep=1 ;;
 	-h | --help) usage; exit 0 ;;
 	*) usage >&2; exit 2 ;;
 	esac
 	shift
 done
-[[ $runs =~ ^[1-9][0-9]*$ && $podcasts =~ ^[1-9][0-9]*$ ]] || { usage >&2; exit 2; }
+[[ $runs =~ ^[1-9][0-9]*$ && $podcasts =~ ^[1-9][0-9]*$ && $history =~ ^[1-9][0-9]*$ ]] || { usage >&2; exit 2; }
 [ ${#what[@]} -gt 0 ] || what=(throughput async lone floor)
 # shellcheck disable=SC2206 # words
 what=(${what[*]})

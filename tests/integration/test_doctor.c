@@ -217,8 +217,7 @@ Test(doctor, postgresql_refuses_us)
 	expect_told(found, "postgresql login", "wrong", "no encryption", "The server demands TLS");
 
 	cr_assert_eq(examine(w, &found, "POSTGRES_SSLMODE=require"), USAGE);
-	expect_told(found, "postgresql login", "wrong", "does not support SSL",
-		    "The server has no TLS");
+	expect_told(found, "postgresql login", "wrong", "PostgreSQL", "The server has no TLS");
 
 	cr_assert_eq(examine(w, &found, "POSTGRES_DB=nowhere"), USAGE);
 	expect_told(found, "postgresql login", "wrong", "nowhere", "Set POSTGRES_DB");

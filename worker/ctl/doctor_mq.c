@@ -31,6 +31,9 @@ static const struct remedy login_remedies[] = {
 	 "Set the virtual host at the end of AMQP_URL to one that is there, and give the user "
 	 "permissions in it (rabbitmqctl set_permissions)."},
 	{NULL, "cannot be read", "Write AMQP_URL as amqp://user:password@host:port/vhost."},
+	{NULL, "expired", "Have the broker's certificate renewed."},
+	{NULL, "another host", "Name the broker in AMQP_URL as its certificate does."},
+	{NULL, "CA file", "Set AMQP_CA_FILE to the file with the broker's CA."},
 	{NULL, "cannot read certificates", "Set AMQP_CA_FILE to a file of certificates (PEM)."},
 	{NULL, "hostname", "Name the broker in AMQP_URL as its certificate does."},
 	{NULL, "certificate",
