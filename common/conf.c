@@ -600,17 +600,14 @@ void conf_release(const struct conf_option *table, size_t n, void *settings)
 	}
 }
 
-void conf_help(const struct conf_option *table, size_t n, FILE *out)
+void conf_each(const struct conf_option *table, size_t n,
+	       void (*row)(void *ctx, const char *name, const char *standard, const char *bounds,
+			   const char *help),
+	       void *ctx)
 {
 	AUTO(strbuf_release) struct strbuf bounds;
-	int width = 0;
 
 	strbuf_init(&bounds, 4096);
-	for (size_t i = 0; i < n; i++) {
-		int len = (int)strlen(table[i].name);
-
-		width = len > width ? len : width;
-	}
 	for (size_t i = 0; i < n; i++) {
 		const struct conf_option *o = &table[i];
 
@@ -621,8 +618,32 @@ void conf_help(const struct conf_option *table, size_t n, FILE *out)
 			strbuf_adds(&bounds, "true, false");
 		else if (!is_string(o))
 			put_bounds(&bounds, o);
-		fprintf(out, "%-*s  %-10s  %-16s  %s\n", width, o->name,
-			is_set(o->standard) ? o->standard : "-", bounds.len ? bounds.buf : "-",
-			o->help);
+		row(ctx, o->name, o->standard ? o->standard : "", bounds.buf, o->help);
 	}
+}
+
+struct help {
+	FILE *out;
+	int width; /* of the longest name */
+};
+
+static void print_help(void *ctx, const char *name, const char *standard, const char *bounds,
+		       const char *help)
+{
+	const struct help *h = ctx;
+
+	fprintf(h->out, "%-*s  %-10s  %-16s  %s\n", h->width, name, *standard ? standard : "-",
+		*bounds ? bounds : "-", help);
+}
+
+void conf_help(const struct conf_option *table, size_t n, FILE *out)
+{
+	struct help h = {.out = out};
+
+	for (size_t i = 0; i < n; i++) {
+		int len = (int)strlen(table[i].name);
+
+		h.width = len > h.width ? len : h.width;
+	}
+	conf_each(table, n, print_help, &h);
 }

@@ -3,7 +3,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ctl/args.h"
+#include "ctl/connect.h"
 #include "ctl/ctl.h"
+#include "ctl/manual.h"
 
 const struct command *const command_table[] = {
 	&cmd_worker, &cmd_migrate, &cmd_topology, &cmd_enqueue, &cmd_workflow,
@@ -11,12 +14,20 @@ const struct command *const command_table[] = {
 	&cmd_health, &cmd_version, &cmd_help,	  NULL,
 };
 
-static const struct command *find(const char *name)
+enum { COMMANDS_MAX = 32 };
+
+const struct command *command_find(const char *name)
 {
-	for (int i = 0; command_table[i]; i++)
-		if (strcmp(command_table[i]->name, name) == 0)
-			return command_table[i];
-	return NULL;
+	const char *names[COMMANDS_MAX];
+	struct err e = {0};
+	int n = 0, found;
+
+	for (; command_table[n] && n < COMMANDS_MAX; n++)
+		names[n] = command_table[n]->name;
+	found = args_choose("command of cpoa", name, names, n, &e);
+	if (found < 0)
+		complain(&e);
+	return found < 0 ? NULL : command_table[found];
 }
 
 static void list(FILE *out)
@@ -34,13 +45,25 @@ void command_help(const struct command *c)
 
 static int help_main(int argc, char **argv)
 {
-	const struct command *c = argc > 1 ? find(argv[1]) : NULL;
+	const struct command *c;
 
+	if (argc == 1) {
+		list(stdout);
+		return EXIT_DONE;
+	}
+	/* For the build: neither is in the list. */
+	if (strcmp(argv[1], "--man") == 0) {
+		manual_page(stdout);
+		return EXIT_DONE;
+	}
+	if (argc == 3 && strcmp(argv[1], "--completion") == 0 && strcmp(argv[2], "bash") == 0) {
+		manual_completion(stdout);
+		return EXIT_DONE;
+	}
+	c = command_find(argv[1]);
 	if (c)
 		command_help(c);
-	else
-		list(stdout);
-	return argc > 1 && !c ? EXIT_USAGE : EXIT_DONE;
+	return c ? EXIT_DONE : EXIT_USAGE;
 }
 
 const struct command cmd_help = {
@@ -74,12 +97,9 @@ int main(int argc, char **argv)
 	}
 	if (strcmp(argv[1], "--version") == 0)
 		return cmd_version.main(1, argv + 1);
-	c = find(argv[1]);
-	if (!c) {
-		fprintf(stderr, "cpoa: there is no command '%.64s'; `cpoa help` lists them\n",
-			argv[1]);
+	c = command_find(argv[1]);
+	if (!c)
 		return EXIT_USAGE;
-	}
 	if (asks_for_help(argc - 1, argv + 1)) {
 		command_help(c);
 		if (c == &cmd_worker)

@@ -66,6 +66,12 @@ void conf_forget(const struct conf_option *table, size_t n);
 /* Frees the strings. */
 void conf_release(const struct conf_option *table, size_t n, void *settings);
 
+/* Calls `row` for each option; `standard` and `bounds` are "" where there are none. */
+void conf_each(const struct conf_option *table, size_t n,
+	       void (*row)(void *ctx, const char *name, const char *standard, const char *bounds,
+			   const char *help),
+	       void *ctx);
+
 /* NAME, default, bounds and help, a row each. */
 void conf_help(const struct conf_option *table, size_t n, FILE *out);
 

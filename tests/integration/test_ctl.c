@@ -247,9 +247,19 @@ Test(ctl, workflows_are_listed_and_shown)
 	json_put(&o);
 	cr_assert_eq(world_cpoa(w, &out, "workflow", "list"), DONE);
 	cr_assert_eq(count_of(out, '\n'), 3);
-	cr_assert_eq(world_cpoa(w, &out, "workflow", "list", "--type", "nonsense", "--json"),
-		     NO_MATCH);
+	cr_assert_eq(
+		world_cpoa(w, &out, "workflow", "list", "--type", "snippet_generation", "--json"),
+		NO_MATCH);
 	same(out, "[]\n");
+	cr_assert_eq(world_cpoa(w, NULL, "workflow", "list", "--type", "nonsense"), USAGE);
+	cr_assert_eq(world_cpoa(w, NULL, "workflow", "list", "--status", "faild"), USAGE);
+	cr_assert_eq(world_cpoa(w, &out, "workflow", "list", "--status", "failed", "--ids"), DONE);
+	same(out, world_format(w, "%s\n", bad));
+	cr_assert_eq(world_cpoa(w, NULL, "workflow", "list", "--ids", "--json"), USAGE);
+	cr_assert_eq(world_cpoa(w, &out, "workflow", "list", "--count"), DONE);
+	has(out, "    1  failed     podcast_generation\n");
+	cr_assert_eq(world_cpoa(w, &out, "workflow", "list", "--count", "--json"), DONE);
+	has(out, "{\"type\":\"podcast_generation\",\"status\":\"failed\",\"count\":1}");
 
 	cr_assert_eq(world_cpoa(w, &out, "workflow", "show", good, "--json"), DONE);
 	o = parse(out);
@@ -277,6 +287,7 @@ Test(ctl, events_end_by_count_or_time)
 	cr_assert_eq(world_cpoa(w, &out, "events", "--timeout", "1", "--json"), DONE);
 	same(out, "");
 	cr_assert_eq(world_cpoa(w, NULL, "events", "--workflow", "7"), USAGE);
+	cr_assert_eq(world_cpoa(w, NULL, "events", "--type", "bogus"), USAGE);
 	world_close(w);
 }
 
@@ -295,5 +306,83 @@ Test(ctl, a_missing_server_is_exit_code_4)
 				       "POSTGRES_PORT=1", cpoa, "workflow", "list", NULL}),
 		     NO_SERVER);
 	cr_assert_eq(world_cpoa(w, NULL, "health", "--port", "1"), FAILED);
+	world_close(w);
+}
+
+/* ---- what is mistyped, and what is narrow ---- */
+
+/* Runs it with what it says on stderr in *said. */
+static int say_of(struct world *w, const char **said, const char *arguments)
+{
+	const char *line = world_format(w, "'%s' %s 2>&1", getenv("CPOA_BIN"), arguments);
+
+	return world_run(w, said, (const char *const[]){"/bin/sh", "-c", line, NULL});
+}
+
+Test(ctl, what_was_meant_is_said)
+{
+	static const struct {
+		const char *arguments, *says;
+	} rows[] = {
+		{"wrokflow list", "is 'workflow' meant?"},
+		{"help docter", "is 'doctor' meant?"},
+		{"xyzzy", "there are worker, migrate"},
+		{"workflow lsit", "is 'list' meant?"},
+		{"workflow list --stauts failed", "is --status meant?"},
+		{"workflow list --type podcast_generatoin", "is 'podcast_generation' meant?"},
+		{"workflow list --status faild", "is 'failed' meant?"},
+		{"events --type snippet_genration", "is 'snippet_generation' meant?"},
+		{"enqueue popular_categorys", "is 'popular_categories' meant?"},
+		{"topology aply", "is 'apply' meant?"},
+		{"migrate stats", "is 'status' meant?"},
+		{"health redy", "is 'ready' meant?"},
+	};
+	struct world *w = world_open();
+	const char *said;
+
+	for (size_t r = 0; r < sizeof(rows) / sizeof(rows[0]); r++) {
+		cr_expect_eq(say_of(w, &said, rows[r].arguments), USAGE, "%s", rows[r].arguments);
+		cr_expect(strstr(said, rows[r].says), "%s: %s", rows[r].arguments, said);
+	}
+	cr_assert_eq(say_of(w, &said, "workflow"), USAGE);
+	has(said, "list, show");
+	world_close(w);
+}
+
+static size_t widest(const char *text)
+{
+	size_t most = 0;
+
+	while (*text) {
+		size_t n = strcspn(text, "\n");
+
+		most = n > most ? n : most;
+		text += n + (text[n] == '\n');
+	}
+	return most;
+}
+
+Test(ctl, tables_fit_the_terminal)
+{
+	static const char *const commands[] = {
+		"workflow list", "workflow list --count",	    "migrate status",
+		"topology",	 "prune --older-than 0s --dry-run", "doctor"};
+	struct world *w = world_open();
+	const char *out;
+
+	world_agents(w, "--style", "mixed");
+	cr_assert_eq(world_cpoa(w, NULL, "topology", "apply"), DONE);
+	world_sql(w, "INSERT INTO workflow_instances (trigger_event_type, overall_status, "
+		     "end_timestamp, error_message) VALUES ('search_results_generation', "
+		     "'completed_with_errors', now() - interval '1 s', repeat('It broke. ', 50))");
+	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++) {
+		const char *line =
+			world_format(w, "COLUMNS=80 '%s' %s", getenv("CPOA_BIN"), commands[i]);
+
+		cr_assert_eq(world_run(w, &out, (const char *const[]){"/bin/sh", "-c", line, NULL}),
+			     DONE, "%s", commands[i]);
+		cr_expect_leq(widest(out), 80 + strlen("\xe2\x80\xa6") - 1, "%s: %s", commands[i],
+			      out);
+	}
 	world_close(w);
 }

@@ -94,6 +94,8 @@ Test(ctl_args, complaints_name_the_argument)
 		{"--since soon", "--since is 'soon'"},
 		{"--since -1", "--since"},
 		{"--frob", "`cpoa workflow list --help`"},
+		{"--tpye x", "is --type meant?"},
+		{"--sinse=2h", "is --since meant?"},
 	};
 
 	for (size_t r = 0; r < sizeof(rows) / sizeof(rows[0]); r++) {
@@ -139,4 +141,17 @@ Test(ctl_args, operands_are_counted)
 	operands.n = 0;
 	cr_expect_not(args_count(&operands, "c", 1, 1, "an id", &e));
 	cr_expect(strstr(e.text, "needs an id"), "%s", e.text);
+}
+
+Test(ctl_args, a_choice_is_one_of_several)
+{
+	static const char *const colours[] = {"red", "green", "blue"};
+	struct err e = {0};
+
+	cr_expect_eq(args_choose("colour", "blue", colours, 3, &e), 2);
+	cr_expect_eq(args_choose("colour", "gren", colours, 3, &e), -1);
+	cr_expect_str_eq(e.text, "'gren' is no colour; is 'green' meant?");
+	cr_expect_eq(e.class, ERR_USAGE);
+	cr_expect_eq(args_choose("colour", "", colours, 3, &e), -1);
+	cr_expect_str_eq(e.text, "'' is no colour; there are red, green, blue");
 }

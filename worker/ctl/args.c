@@ -8,6 +8,8 @@
 #include <string.h>
 
 #include "cpoa/clock.h"
+#include "cpoa/nearest.h"
+#include "cpoa/strbuf.h"
 
 /* What getopt_long returns for row n is FIRST + n: no character, so never mistaken for a short
  * option. */
@@ -70,11 +72,24 @@ static bool set(const struct arg_option *o, const char *value, struct err *e)
 	return true;
 }
 
+/* "--stauts=x": the name alone is compared. NULL: it is near to none. */
+static const char *meant_option(const char *given, const struct arg_option *options)
+{
+	size_t n = strcspn(given + 2, "=");
+	struct nearest meant = nearest_to(given + 2, n);
+
+	for (; options->name; options++)
+		nearest_try(&meant, options->name);
+	return meant.found;
+}
+
 /* getopt_long has just passed the argument that it does not like, unless that is a cluster of short
  * options. */
 static bool complain(const char *command, int c, char **argv, const struct arg_option *options,
 		     struct err *e)
 {
+	const char *meant;
+
 	if (c == ':')
 		return err_set(e, ERR_USAGE, "--%s needs a value; `cpoa %s --help` explains it",
 			       options[optopt - FIRST].name, command);
@@ -84,6 +99,12 @@ static bool complain(const char *command, int c, char **argv, const struct arg_o
 		return err_set(e, ERR_USAGE,
 			       "'-%c' is no option of `cpoa %s`; `cpoa %s --help` lists them",
 			       optopt, command, command);
+	meant = meant_option(argv[optind - 1], options);
+	if (meant)
+		return err_set(e, ERR_USAGE,
+			       "'%.64s' is no option of `cpoa %s`; is --%s meant? `cpoa %s --help` "
+			       "lists them",
+			       argv[optind - 1], command, meant, command);
 	return err_set(e, ERR_USAGE,
 		       "'%.64s' is no option of `cpoa %s`, or stands for several; `cpoa %s --help` "
 		       "lists them",
@@ -119,4 +140,24 @@ bool args_count(const struct args *operands, const char *command, int min, int m
 		return err_set(e, ERR_USAGE, "'%.64s' is one argument too many for `cpoa %s`",
 			       operands->item[max], command);
 	return true;
+}
+
+int args_choose(const char *what, const char *given, const char *const *choices, int n,
+		struct err *e)
+{
+	AUTO(strbuf_release) struct strbuf all;
+	struct nearest meant = nearest_to(given, strlen(given));
+
+	strbuf_init(&all, ERR_TEXT_MAX);
+	for (int i = 0; i < n; i++) {
+		if (strcmp(given, choices[i]) == 0)
+			return i;
+		nearest_try(&meant, choices[i]);
+		strbuf_addf(&all, "%s%s", i ? ", " : "", choices[i]);
+	}
+	if (meant.found)
+		err_set(e, ERR_USAGE, "'%.64s' is no %s; is '%s' meant?", given, what, meant.found);
+	else
+		err_set(e, ERR_USAGE, "'%.64s' is no %s; there are %s", given, what, all.buf);
+	return -1;
 }

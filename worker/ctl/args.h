@@ -47,4 +47,12 @@ MUST_CHECK bool args_parse(struct args *operands, const char *command, int argc,
 MUST_CHECK bool args_count(const struct args *operands, const char *command, int min, int max,
 			   const char *what, struct err *e);
 
+/*
+ * The place of `given` among `n` choices. -1 (ERR_USAGE): there is no such one, and the sentence
+ * has the nearest, or all of them. `what` is what they are ("type", "subcommand of `cpoa
+ * workflow`").
+ */
+MUST_CHECK int args_choose(const char *what, const char *given, const char *const *choices, int n,
+			   struct err *e);
+
 #endif

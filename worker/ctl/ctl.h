@@ -26,6 +26,15 @@ struct command {
 	const char *usage;   /* what `cpoa NAME --help` prints */
 };
 
+/* The parts of a command that has some; the table is closed by a NULL name. */
+struct subcommand {
+	const char *name;
+	int (*main)(int argc, char **argv);
+};
+
+/* Runs the one that argv[1] names, from there on; else says which there are. */
+int subcommand_run(const char *command, const struct subcommand *table, int argc, char **argv);
+
 /* In the order of `cpoa help`; closed by NULL. */
 extern const struct command *const command_table[];
 
@@ -34,6 +43,9 @@ void command_help(const struct command *c);
 
 extern const struct command cmd_worker, cmd_migrate, cmd_topology, cmd_enqueue, cmd_workflow,
 	cmd_dead, cmd_events, cmd_harvest, cmd_doctor, cmd_prune, cmd_health, cmd_version, cmd_help;
+
+/* The command of that name; NULL: there is none, and the nearest was said. */
+const struct command *command_find(const char *name);
 
 /* The table of options, for `cpoa worker --help`. */
 void worker_help(void);

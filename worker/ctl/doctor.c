@@ -1,6 +1,7 @@
 /* cpoa doctor: the table of checks, and what is told of them. */
 #include "ctl/doctor.h"
 
+#include <limits.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -56,6 +57,31 @@ static const char *const grounds[] = {
 
 /* ---- telling ---- */
 
+enum { TEXT_COLUMN = 31, TEXT_NARROWEST = 30 };
+
+/* The rest of a line and, on a terminal, as many more beneath as it takes, broken between words. */
+static void print_words(const char *text)
+{
+	int width = output_width(), room = width - TEXT_COLUMN, used = 0;
+
+	if (width == 0 || room < TEXT_NARROWEST)
+		room = INT_MAX;
+	while (*text) {
+		AUTO(free_ptr) char *word = xstrndup(text, strcspn(text, " "));
+		int columns = text_columns(word);
+
+		if (used && used + 1 + columns > room) {
+			printf("\n%*s", TEXT_COLUMN, "");
+			used = 0;
+		}
+		printf("%s%s", used ? " " : "", word);
+		used += columns + (used > 0);
+		text += strlen(word);
+		text += strspn(text, " ");
+	}
+	putchar('\n');
+}
+
 static void print_finding(const struct doctor *d, enum verdict v, const char *text,
 			  const char *mend)
 {
@@ -64,10 +90,14 @@ static void print_finding(const struct doctor *d, enum verdict v, const char *te
 
 	strbuf_init(&clean, 4 * TEXT_CLEAN_MAX);
 	text_clean(&clean, text, 0);
-	printf("%s%-7s%s  %-20s  %s\n", colour, verdicts[v], colour_end(colour), d->check,
-	       clean.buf);
-	if (mend)
-		printf("%*s-> %s\n", 31, "", mend);
+	printf("%s%-7s%s  %-20s  ", colour, verdicts[v], colour_end(colour), d->check);
+	print_words(clean.buf);
+	if (mend) {
+		printf("%*s", TEXT_COLUMN, "");
+		strbuf_reset(&clean);
+		strbuf_addf(&clean, "-> %s", mend);
+		print_words(clean.buf);
+	}
 	fflush(stdout);
 }
 

@@ -14,8 +14,9 @@
 #include "ctl/interrupt.h"
 #include "ctl/output.h"
 #include "ctl/told.h"
+#include "workflows/workflows.h"
 
-enum { LOOK_MS = 500, BINDING_SIZE = 272, TYPE_MAX = 255 };
+enum { LOOK_MS = 500, BINDING_SIZE = 272 };
 
 struct wish {
 	const char *type, *workflow; /* NULL: any */
@@ -89,15 +90,15 @@ static int follow(struct follow *f, const struct wish *wish)
 static int check(const struct wish *wish)
 {
 	struct uuid id;
+	struct err e = {0};
 
 	if (wish->workflow && !uuid_from_text(&id, wish->workflow)) {
 		say("--workflow is '%.64s', which is no UUID", wish->workflow);
 		return EXIT_USAGE;
 	}
-	if (wish->type && (!*wish->type || strlen(wish->type) > TYPE_MAX)) {
-		say("--type must be 1 to %d characters", TYPE_MAX);
-		return EXIT_USAGE;
-	}
+	if (wish->type &&
+	    args_choose("type of workflow", wish->type, workflow_types, WORKFLOW_COUNT, &e) < 0)
+		return complain(&e);
 	return EXIT_DONE;
 }
 
@@ -111,7 +112,7 @@ static int run(const struct wish *wish)
 
 	if (code != EXIT_DONE)
 		return code;
-	snprintf(binding, sizeof(binding), "%.*s%s#", TYPE_MAX, wish->type ? wish->type : "",
+	snprintf(binding, sizeof(binding), "%s%s#", wish->type ? wish->type : "",
 		 wish->type ? "." : "");
 	if (!follow_open(&f, &s, binding, &e)) {
 		complain(&e);

@@ -1,6 +1,5 @@
 /* cpoa health: what a worker on this host says of itself; for container probes without curl. */
 #include <stdio.h>
-#include <string.h>
 
 #include "cpoa/http.h"
 #include "cpoa/strbuf.h"
@@ -44,16 +43,17 @@ static int health_main(int argc, char **argv)
 					     {0}};
 	struct args operands;
 	struct err e = {0};
-	const char *what;
+	static const char *const subcommands[] = {"live", "ready"};
+	int what = 0;
 
 	if (!args_parse(&operands, "health", argc, argv, options, &e) ||
 	    !args_count(&operands, "health", 0, 1, "", &e))
 		return complain(&e);
-	what = operands.n ? operands.item[0] : "live";
-	if (strcmp(what, "live") != 0 && strcmp(what, "ready") != 0) {
-		say("'%.64s' is neither live nor ready", what);
-		return EXIT_USAGE;
-	}
+	if (operands.n)
+		what = args_choose("subcommand of `cpoa health`", operands.item[0], subcommands, 2,
+				   &e);
+	if (what < 0)
+		return complain(&e);
 	if (!port) {
 		int code = load_settings(&s);
 
@@ -65,7 +65,7 @@ static int health_main(int argc, char **argv)
 		say("CPOA_HTTP_PORT is 0: the worker serves no health; give --port");
 		return EXIT_USAGE;
 	}
-	return ask(port, strcmp(what, "live") == 0 ? "/livez" : "/readyz");
+	return ask(port, what == 0 ? "/livez" : "/readyz");
 }
 
 const struct command cmd_health = {

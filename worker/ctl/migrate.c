@@ -288,8 +288,10 @@ static int migrate_main(int argc, char **argv)
 	AUTO(db_close_ptr) struct db *db = NULL;
 	AUTO(schema_release) struct schema plan = {0};
 	AUTO(strbuf_release) struct strbuf grants;
-	bool json = false, dry = false, ask;
+	static const char *const subcommands[] = {"up", "status"};
+	bool json = false, dry = false;
 	const char *role = NULL;
+	int what = 0;
 	const struct arg_option options[] = {
 		{"json", .flag = &json}, {"dry-run", .flag = &dry}, {"grant", .text = &role}, {0}};
 	struct args operands;
@@ -301,17 +303,17 @@ static int migrate_main(int argc, char **argv)
 	    !args_count(&operands, "migrate", 0, 1, "", &e) ||
 	    (role && !write_grants(&grants, role, &e)))
 		return complain(&e);
-	ask = operands.n && strcmp(operands.item[0], "status") == 0;
-	if (operands.n && !ask && strcmp(operands.item[0], "up") != 0) {
-		say("'%.64s' is neither up nor status", operands.item[0]);
-		return EXIT_USAGE;
-	}
+	if (operands.n)
+		what = args_choose("subcommand of `cpoa migrate`", operands.item[0], subcommands, 2,
+				   &e);
+	if (what < 0)
+		return complain(&e);
 	code = load_settings(&s);
 	if (code == EXIT_DONE)
 		code = connect_db(&s, &db);
 	if (code != EXIT_DONE)
 		return code;
-	if (ask)
+	if (what == 1)
 		return status(db, &plan, json);
 	code = dry ? dry_run(db, &plan, json) : up(db, &plan, json);
 	if (code != EXIT_DONE || !role)

@@ -32,19 +32,6 @@ static bool has(const struct order *o, const char *field)
 
 /* ---- making it ---- */
 
-static bool check_type(const char *type, struct err *e)
-{
-	AUTO(strbuf_release) struct strbuf names;
-
-	strbuf_init(&names, ERR_TEXT_MAX);
-	for (int i = 0; i < WORKFLOW_COUNT; i++) {
-		if (strcmp(type, workflow_types[i]) == 0)
-			return true;
-		strbuf_addf(&names, "%s%s", i ? ", " : "", workflow_types[i]);
-	}
-	return err_set(e, ERR_USAGE, "'%.64s' is no type of job; there are %s", type, names.buf);
-}
-
 static void fill_task(struct order *o)
 {
 	struct uuid id = o->key ? uuid_named(&task_space, o->key, strlen(o->key)) : uuid_new();
@@ -115,7 +102,7 @@ static void fill_headers(struct order *o)
 
 bool order_fill(struct order *o, struct err *e)
 {
-	if (!check_type(o->type, e))
+	if (args_choose("type of job", o->type, workflow_types, WORKFLOW_COUNT, e) < 0)
 		return false;
 	if (o->key && !header_safe(o->key, KEY_MAX))
 		return err_set(e, ERR_USAGE,

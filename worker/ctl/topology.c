@@ -1,6 +1,5 @@
 /* cpoa topology: what a broker must have, and making it so. */
 #include <stdio.h>
-#include <string.h>
 
 #include "cpoa/json.h"
 
@@ -61,17 +60,19 @@ static int topology_main(int argc, char **argv)
 	const struct arg_option options[] = {{"json", .flag = &json}, {0}};
 	struct args operands;
 	struct err e = {0};
-	int code = EXIT_DONE;
+	static const char *const subcommands[] = {"show", "apply"};
+	int code = EXIT_DONE, what = 0;
 
 	if (!args_parse(&operands, "topology", argc, argv, options, &e) ||
 	    !args_count(&operands, "topology", 0, 1, "", &e))
 		return complain(&e);
-	if (operands.n == 1 && strcmp(operands.item[0], "apply") == 0) {
+	if (operands.n)
+		what = args_choose("subcommand of `cpoa topology`", operands.item[0], subcommands,
+				   2, &e);
+	if (what < 0)
+		return complain(&e);
+	if (what == 1)
 		code = apply();
-	} else if (operands.n == 1 && strcmp(operands.item[0], "show") != 0) {
-		say("'%.64s' is neither show nor apply", operands.item[0]);
-		return EXIT_USAGE;
-	}
 	if (code == EXIT_DONE)
 		print_rows(json);
 	return code;

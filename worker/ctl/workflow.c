@@ -1,10 +1,10 @@
 /* cpoa workflow: which one. */
 #include "ctl/workflow.h"
 
-#include <string.h>
-
 #include "ctl/ctl.h"
-#include "ctl/output.h"
+
+const char *const workflow_statuses[WORKFLOW_STATUSES] = {
+	"in_progress", "completed", "completed_with_errors", "failed", "cancelled"};
 
 const char *cell_text(const struct db_result *r, int row, int column)
 {
@@ -13,26 +13,15 @@ const char *cell_text(const struct db_result *r, int row, int column)
 
 static int workflow_main(int argc, char **argv)
 {
-	static const struct {
-		const char *name;
-		int (*main)(int argc, char **argv);
-	} table[] = {{"list", workflow_list},
-		     {"show", workflow_show},
-		     {"cancel", workflow_cancel},
-		     {"retry", workflow_retry}};
+	static const struct subcommand table[] = {
+		{"list", workflow_list},
+		{"show", workflow_show},
+		{"cancel", workflow_cancel},
+		{"retry", workflow_retry},
+		{0},
+	};
 
-	if (argc < 2) {
-		say("`cpoa workflow` needs list, show, cancel or retry; `cpoa workflow --help` "
-		    "explains them");
-		return EXIT_USAGE;
-	}
-	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++)
-		if (strcmp(argv[1], table[i].name) == 0)
-			return table[i].main(argc - 1, argv + 1);
-	say("'%.64s' is none of list, show, cancel and retry; `cpoa workflow --help` explains "
-	    "them",
-	    argv[1]);
-	return EXIT_USAGE;
+	return subcommand_run("workflow", table, argc, argv);
 }
 
 const struct command cmd_workflow = {
@@ -40,7 +29,7 @@ const struct command cmd_workflow = {
 	.main = workflow_main,
 	.summary = "what PostgreSQL knows of them: list, show; and cancel, retry",
 	.usage = "usage: cpoa workflow list [--type T] [--status S] [--since 2h] [--limit N] "
-		 "[--json]\n"
+		 "[--count|--ids] [--json]\n"
 		 "       cpoa workflow show ID [--json]\n"
 		 "       cpoa workflow cancel (ID ... | --type T --status S --since 2h) [CHANGE "
 		 "...]\n"
@@ -58,6 +47,8 @@ const struct command cmd_workflow = {
 		 "  --since D   started within the last 90s, 15m, 2h, 30d\n"
 		 "  --limit N   at most so many; 50 by default. cancel, retry: 1000, and more is "
 		 "refused\n"
+		 "  --count     how many there are, by status and type\n"
+		 "  --ids       the ids alone, one a line, for pipes\n"
 		 "  --json      everything, times in RFC 3339\n"
 		 "\n"
 		 "CHANGE, for cancel and retry:\n"

@@ -8,6 +8,10 @@
 /* A timestamptz as microseconds since 1970, for a list of columns. */
 #define SQL_US(column) "(extract(epoch FROM " column ") * 1000000)::int8"
 
+/* What overall_status may be (interface.md §4). */
+enum { WORKFLOW_STATUSES = 5 };
+extern const char *const workflow_statuses[WORKFLOW_STATUSES];
+
 int workflow_list(int argc, char **argv);
 int workflow_show(int argc, char **argv);
 int workflow_cancel(int argc, char **argv);

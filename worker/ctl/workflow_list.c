@@ -11,6 +11,7 @@
 #include "ctl/output.h"
 #include "ctl/table.h"
 #include "ctl/workflow.h"
+#include "workflows/workflows.h"
 
 enum { LIMIT_DEFAULT = 50, LIMIT_MAX = 100000, ROOMY = 110 };
 enum { C_ID, C_TYPE, C_STATUS, C_START, C_END, C_ERROR };
@@ -18,33 +19,70 @@ enum { C_ID, C_TYPE, C_STATUS, C_START, C_END, C_ERROR };
 struct filter {
 	const char *type, *status;
 	int64_t since_us, limit; /* since 0: ever */
+	bool json, ids, count;
 };
+
+#define CHOSEN                                                                               \
+	" FROM workflow_instances WHERE ($1::text IS NULL OR trigger_event_type = $1::text)" \
+	" AND ($2::text IS NULL OR overall_status = $2::text)"                               \
+	" AND ($3::timestamptz IS NULL OR start_timestamp >= $3::timestamptz) "
 
 static struct db_result *query(struct db *db, const struct filter *f, struct err *e)
 {
+	static const char list[] =
+		"SELECT workflow_id, trigger_event_type, "
+		"overall_status, " SQL_US("start_timestamp") ", " SQL_US(
+			"end_timestamp") ", error_message" CHOSEN "ORDER BY start_timestamp DESC, "
+					 "workflow_id LIMIT $4::int8";
+	static const char count[] = "SELECT trigger_event_type, overall_status, count(*)" CHOSEN
+				    "GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2";
 	char limit[24], since[CLOCK_TEXT_SIZE];
 	const char *params[] = {f->type, f->status, f->since_us ? since : NULL, limit};
 
 	snprintf(limit, sizeof(limit), "%" PRId64, f->limit);
 	if (f->since_us)
 		clock_text(since, clock_wall_us() - f->since_us);
-	return db_query(
-		db,
-		"SELECT workflow_id, trigger_event_type, overall_status, " SQL_US(
-			"start_timestamp") ", " SQL_US("end_timestamp") ", error_message FROM "
-									"workflow_instances "
-									"WHERE ($1::text IS NULL "
-									"OR trigger_event_type = "
-									"$1::text)"
-									" AND ($2::text IS NULL OR "
-									"overall_status = $2::text)"
-									" AND ($3::timestamptz IS "
-									"NULL OR start_timestamp "
-									">= $3::timestamptz) "
-									"ORDER BY start_timestamp "
-									"DESC, workflow_id LIMIT "
-									"$4::int8",
-		4, params, e);
+	return f->count ? db_query(db, count, 3, params, e) : db_query(db, list, 4, params, e);
+}
+
+/* ---- counts ---- */
+
+static void print_counts_json(const struct db_result *r)
+{
+	struct json_object *list = json_object_new_array();
+
+	for (int i = 0; i < db_rows(r); i++) {
+		struct json_object *o = json_object_new_object();
+
+		json_set_str(o, "type", db_text(r, i, 0));
+		json_set_str(o, "status", db_text(r, i, 1));
+		json_set_num(o, "count", db_int(r, i, 2));
+		json_object_array_add(list, o);
+	}
+	print_json(list);
+	json_put(&list);
+}
+
+static void print_counts(const struct db_result *r)
+{
+	static const struct table_column columns[] = {
+		{"COUNT", .right = true}, {"STATUS", .status = true}, {"TYPE", .gives = true}};
+	struct table t;
+
+	table_init(&t, columns, 3);
+	for (int i = 0; i < db_rows(r); i++)
+		table_add(&t, (const char *const[]){db_text(r, i, 2), db_text(r, i, 1),
+						    db_text(r, i, 0)});
+	table_print(&t, stdout, output_width());
+	table_release(&t);
+}
+
+/* ---- lists ---- */
+
+static void print_ids(const struct db_result *r)
+{
+	for (int i = 0; i < db_rows(r); i++)
+		puts(db_text(r, i, C_ID));
 }
 
 static void print_list(const struct db_result *r)
@@ -92,7 +130,34 @@ static void print_table(const struct db_result *r)
 	table_release(&t);
 }
 
-static int run(const struct filter *f, bool json)
+/* ---- the command ---- */
+
+static void print_rows(const struct db_result *r, const struct filter *f)
+{
+	if (f->count && f->json)
+		print_counts_json(r);
+	else if (f->json)
+		print_list(r);
+	else if (f->ids)
+		print_ids(r);
+	else if (db_rows(r) && f->count)
+		print_counts(r);
+	else if (db_rows(r))
+		print_table(r);
+}
+
+/* Rows of an original Aethercast may bear other names, so this is asked only when there are none.
+ */
+static bool could_match(const struct filter *f, struct err *e)
+{
+	if (f->type &&
+	    args_choose("type of workflow", f->type, workflow_types, WORKFLOW_COUNT, e) < 0)
+		return false;
+	return !f->status || args_choose("status of a workflow", f->status, workflow_statuses,
+					 WORKFLOW_STATUSES, e) >= 0;
+}
+
+static int run(const struct filter *f)
 {
 	AUTO(settings_release) struct settings s = {0};
 	AUTO(db_close_ptr) struct db *db = NULL;
@@ -107,14 +172,13 @@ static int run(const struct filter *f, bool json)
 	r = query(db, f, &e);
 	if (!r)
 		return complain_query(&e);
-	if (json)
-		print_list(r);
-	else if (db_rows(r))
-		print_table(r);
-	if (db_rows(r) == f->limit)
+	print_rows(r, f);
+	if (!f->count && db_rows(r) == f->limit)
 		say("there may be more; --limit is %" PRId64, f->limit);
 	if (db_rows(r))
 		return EXIT_DONE;
+	if (!could_match(f, &e))
+		return complain(&e);
 	say("no workflow matches");
 	return EXIT_NO_MATCH;
 }
@@ -122,13 +186,14 @@ static int run(const struct filter *f, bool json)
 int workflow_list(int argc, char **argv)
 {
 	struct filter f = {.limit = LIMIT_DEFAULT};
-	bool json = false;
 	const struct arg_option options[] = {
 		{"type", .text = &f.type},
 		{"status", .text = &f.status},
 		{"since", .duration_us = &f.since_us},
 		{"limit", .number = &f.limit, .min = 1, .max = LIMIT_MAX},
-		{"json", .flag = &json},
+		{"count", .flag = &f.count},
+		{"ids", .flag = &f.ids},
+		{"json", .flag = &f.json},
 		{0},
 	};
 	struct args operands;
@@ -137,5 +202,9 @@ int workflow_list(int argc, char **argv)
 	if (!args_parse(&operands, "workflow list", argc, argv, options, &e) ||
 	    !args_count(&operands, "workflow list", 0, 0, "", &e))
 		return complain(&e);
-	return run(&f, json);
+	if (f.ids + f.count + f.json > 1 && f.ids) {
+		say("--ids prints ids and nothing else: leave --json and --count out");
+		return EXIT_USAGE;
+	}
+	return run(&f);
 }

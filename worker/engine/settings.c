@@ -192,6 +192,13 @@ void settings_help(FILE *out)
 	conf_help(table, TABLE_SIZE, out);
 }
 
+void settings_each(void (*row)(void *ctx, const char *name, const char *standard,
+			       const char *bounds, const char *help),
+		   void *ctx)
+{
+	conf_each(table, TABLE_SIZE, row, ctx);
+}
+
 void settings_policy(const struct settings *s, struct policy *policy)
 {
 	/* A status page is asked with the originals' own limits (agents.md §2.0). */

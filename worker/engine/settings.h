@@ -60,6 +60,10 @@ enum { SETTINGS_WARNINGS_MAX = 64 << 10 };
 MUST_CHECK bool settings_read(struct settings *s, struct strbuf *warnings, struct err *e);
 void settings_release(struct settings *s);
 void settings_help(FILE *out);
+/* Each option, as conf_each() tells it. */
+void settings_each(void (*row)(void *ctx, const char *name, const char *standard,
+			       const char *bounds, const char *help),
+		   void *ctx);
 
 /* What the parts need of them; all point into `s`. */
 void settings_policy(const struct settings *s, struct policy *policy);
