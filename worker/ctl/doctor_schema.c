@@ -85,8 +85,8 @@ static void tell_refusal(struct doctor *d, const struct err *e)
 {
 	if (strcmp(e->code, "42501") == 0)
 		doctor_wrong(d,
-			     "As the owner of the tables, give the role what migrations/README.md "
-			     "lists for it (GRANT … ON … TO …).",
+			     "As the owner of the tables, GRANT the role what migrations/README.md "
+			     "lists (cpoa migrate --grant ROLE).",
 			     "%s", e->text);
 	else
 		doctor_failed(d, migrate, e);
