@@ -12,11 +12,11 @@
 #include "ctl/ctl.h"
 #include "ctl/follow.h"
 #include "ctl/interrupt.h"
+#include "ctl/order.h"
 #include "ctl/output.h"
 #include "ctl/told.h"
-#include "workflows/workflows.h"
 
-enum { LOOK_MS = 500, BINDING_SIZE = 272 };
+enum { LOOK_MS = 500, BINDING_SIZE = 272, TYPE_MAX = 255 };
 
 struct wish {
 	const char *type, *workflow; /* NULL: any */
@@ -96,9 +96,10 @@ static int check(const struct wish *wish)
 		say("--workflow is '%.64s', which is no UUID", wish->workflow);
 		return EXIT_USAGE;
 	}
-	if (wish->type &&
-	    args_choose("type of workflow", wish->type, workflow_types, WORKFLOW_COUNT, &e) < 0)
+	if (wish->type && !order_type(wish->type, &e)) {
+		err_wrap(&e, "--type");
 		return complain(&e);
+	}
 	return EXIT_DONE;
 }
 
@@ -112,7 +113,7 @@ static int run(const struct wish *wish)
 
 	if (code != EXIT_DONE)
 		return code;
-	snprintf(binding, sizeof(binding), "%s%s#", wish->type ? wish->type : "",
+	snprintf(binding, sizeof(binding), "%.*s%s#", TYPE_MAX, wish->type ? wish->type : "",
 		 wish->type ? "." : "");
 	if (!follow_open(&f, &s, binding, &e)) {
 		complain(&e);

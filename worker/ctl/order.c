@@ -32,6 +32,11 @@ static bool has(const struct order *o, const char *field)
 
 /* ---- making it ---- */
 
+bool order_type(const char *type, struct err *e)
+{
+	return args_choose("type of job", type, workflow_types, WORKFLOW_COUNT, e) >= 0;
+}
+
 static void fill_task(struct order *o)
 {
 	struct uuid id = o->key ? uuid_named(&task_space, o->key, strlen(o->key)) : uuid_new();
@@ -102,7 +107,7 @@ static void fill_headers(struct order *o)
 
 bool order_fill(struct order *o, struct err *e)
 {
-	if (args_choose("type of job", o->type, workflow_types, WORKFLOW_COUNT, e) < 0)
+	if (!order_type(o->type, e))
 		return false;
 	if (o->key && !header_safe(o->key, KEY_MAX))
 		return err_set(e, ERR_USAGE,

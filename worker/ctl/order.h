@@ -36,6 +36,9 @@ struct order {
 	size_t n_headers;
 };
 
+/* False (ERR_USAGE): it is no type of job; the text lists those that are. */
+MUST_CHECK bool order_type(const char *type, struct err *e);
+
 /* Makes body, ids and headers. False (ERR_USAGE): a sentence. */
 MUST_CHECK bool order_fill(struct order *o, struct err *e);
 
