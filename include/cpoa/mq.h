@@ -183,14 +183,4 @@ void mq_cork(struct mq *mq, bool on);
  */
 MUST_CHECK bool mq_try_publish(struct mq *mq, const char *exchange, struct err *e);
 
-/* What listens at the address of an amqp:// or amqps:// URL. */
-enum mq_tongue {
-	MQ_TONGUE_NONE, /* nobody, or what is said is neither */
-	MQ_TONGUE_AMQP, /* without TLS */
-	MQ_TONGUE_TLS,
-};
-
-/* Says hello as TLS does, sends no secret, and waits at most `timeout_ms` for each step. */
-enum mq_tongue mq_tongue(const char *url, int timeout_ms);
-
 #endif

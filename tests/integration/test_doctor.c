@@ -7,6 +7,7 @@
 #include "cpoa/db.h"
 
 #include "doctor_help.h"
+#include "front.h"
 
 static struct db *superuser(const char *dbname)
 {
@@ -117,6 +118,7 @@ static void make_strict_roles(struct world *w)
 
 Test(doctor, postgresql_refuses_us)
 {
+	static struct front plain = {.postgres = true};
 	struct world *w = open_well();
 	struct json_object *found;
 
@@ -129,10 +131,15 @@ Test(doctor, postgresql_refuses_us)
 	expect_told(found, "grants", "skipped", "no schema", NULL);
 	expect_told(found, "agents", "ok", "pswa", NULL);
 
-	cr_assert_eq(examine(w, &found, "POSTGRES_USER=doctor_tls"), USAGE);
+	cr_assert_eq(examine(w, &found, "POSTGRES_USER=doctor_tls", "POSTGRES_SSLMODE=disable"),
+		     USAGE);
 	expect_told(found, "postgresql login", "wrong", "no encryption", "The server demands TLS");
 
-	cr_assert_eq(examine(w, &found, "POSTGRES_SSLMODE=require"), USAGE);
+	plain.to = (int)strtol(getenv("POSTGRES_PORT"), NULL, 10);
+	front_start(&plain);
+	cr_assert_eq(examine(w, &found, "POSTGRES_SSLMODE=require",
+			     world_format(w, "POSTGRES_PORT=%d", plain.port)),
+		     USAGE);
 	expect_told(found, "postgresql login", "wrong", "PostgreSQL", "The server has no TLS");
 
 	cr_assert_eq(examine(w, &found, "POSTGRES_DB=nowhere"), USAGE);

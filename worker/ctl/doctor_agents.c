@@ -89,7 +89,8 @@ static void await_all(struct http *http, const int *left)
 
 void check_agents(struct doctor *d)
 {
-	const struct http_options options = {.user_agent = "cpoa doctor"};
+	const struct http_options options = {.user_agent = "cpoa doctor",
+					     .ca_file = d->settings.agents_ca_file};
 	struct question *questions = xcalloc(AGENT_COUNT, sizeof(*questions));
 	struct http *http = NULL;
 	struct err e = {0};

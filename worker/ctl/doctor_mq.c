@@ -7,7 +7,7 @@
 #include "ctl/doctor.h"
 #include "engine/topology.h"
 
-enum { TONGUE_MS = 1500, CONFIRM_MS = 4000, STEP_MS = 250 };
+enum { CONFIRM_MS = 4000, STEP_MS = 250 };
 
 static const char read_log[] = "Read the broker's log at this time of day.";
 static const char not_found[] = "404", refused[] = "403", inequivalent[] = "406";
@@ -31,7 +31,12 @@ static const struct remedy login_remedies[] = {
 	 "Set the virtual host at the end of AMQP_URL to one that is there, and give the user "
 	 "permissions in it (rabbitmqctl set_permissions)."},
 	{NULL, "cannot be read", "Write AMQP_URL as amqp://user:password@host:port/vhost."},
-	{NULL, "expired", "Have the broker's certificate renewed."},
+	{NULL, "speaks no TLS",
+	 "Set AMQP_URL to the broker's TLS port (5671 as a rule), or to amqp:// if the network "
+	 "between is yours."},
+	{NULL, "it speaks TLS",
+	 "Write amqps:// in AMQP_URL, and set AMQP_CA_FILE to the broker's CA."},
+	{NULL, "certificate has expired", "Have the broker's certificate renewed."},
 	{NULL, "another host", "Name the broker in AMQP_URL as its certificate does."},
 	{NULL, "CA file", "Set AMQP_CA_FILE to the file with the broker's CA."},
 	{NULL, "cannot read certificates", "Set AMQP_CA_FILE to a file of certificates (PEM)."},
@@ -45,38 +50,13 @@ static const struct remedy login_remedies[] = {
 	{NULL, NULL, "Start RabbitMQ, or set AMQP_URL to where it listens."},
 };
 
-/* rabbitmq-c says of the wrong protocol only that something broke. */
-static const char *login_mend(struct doctor *d, struct err *e)
-{
-	const char *url = d->settings.amqp_url;
-	bool tls = strncmp(url, "amqps:", 6) == 0;
-	enum mq_tongue spoken = e->code[0] ? MQ_TONGUE_NONE : mq_tongue(url, TONGUE_MS);
-
-	if (tls && spoken == MQ_TONGUE_AMQP) {
-		err_wrap(e, "AMQP_URL asks for TLS, and the broker speaks without it on that port");
-		e->class = ERR_USAGE;
-		return "Set AMQP_URL to the broker's TLS port (5671 as a rule), or to amqp:// if "
-		       "the "
-		       "network between is yours.";
-	}
-	if (!tls && spoken == MQ_TONGUE_TLS) {
-		err_wrap(e,
-			 "the broker demands TLS on that port, and AMQP_URL does not ask for it");
-		e->class = ERR_USAGE;
-		return "Write amqps:// in AMQP_URL, and set AMQP_CA_FILE to the broker's CA.";
-	}
-	return remedy_for(login_remedies, e);
-}
-
 void check_mq_login(struct doctor *d)
 {
 	struct err e = {0};
 	struct mq *mq = open_mq(d, &e);
 
 	if (!mq) {
-		const char *mend = login_mend(d, &e);
-
-		doctor_failed(d, mend, &e);
+		doctor_failed(d, remedy_for(login_remedies, &e), &e);
 		return;
 	}
 	d->has[GROUND_MQ] = true;

@@ -35,7 +35,7 @@ static const struct remedy login_remedies[] = {
 	{NULL, "speaks no TLS",
 	 "The server has no TLS: switch it on there (ssl = on), or set POSTGRES_SSLMODE=disable if "
 	 "the network between is yours."},
-	{NULL, "expired", "Have the server's certificate renewed."},
+	{NULL, "certificate has expired", "Have the server's certificate renewed."},
 	{NULL, "another host", "Set POSTGRES_HOST to a name that the server's certificate holds."},
 	{NULL, "CA file", "Set POSTGRES_SSLROOTCERT to the file with the server's CA."},
 	{NULL, "root certificate file",
