@@ -299,6 +299,22 @@ bool mq_bind(struct mq *mq, const char *queue, const char *exchange, const char 
 	return ask(mq, e);
 }
 
+/* Everything is there. */
+bool mq_inspect_exchange(struct mq *mq, const char *name, struct err *e)
+{
+	(void)name;
+	return ask(mq, e);
+}
+
+bool mq_inspect_queue(struct mq *mq, const char *name, uint32_t *ready, uint32_t *consumers,
+		      struct err *e)
+{
+	(void)name;
+	(void)ready;
+	(void)consumers;
+	return ask(mq, e);
+}
+
 bool mq_prefetch(struct mq *mq, uint16_t prefetch, struct err *e)
 {
 	mq->prefetch = prefetch;

@@ -8,28 +8,14 @@
 
 static int dead_main(int argc, char **argv)
 {
-	static const struct {
-		const char *name;
-		int (*main)(int argc, char **argv);
-	} table[] = {
-		{"list", dead_list},	 {"show", dead_show}, {"stats", dead_stats},
-		{"replay", dead_replay}, {"edit", dead_edit}, {"discard", dead_discard},
-		{"export", dead_export},
+	static const struct subcommand table[] = {
+		{"list", dead_list},	 {"show", dead_show},
+		{"stats", dead_stats},	 {"replay", dead_replay},
+		{"edit", dead_edit},	 {"discard", dead_discard},
+		{"export", dead_export}, {0},
 	};
 
-	if (argc < 2) {
-		say("`cpoa dead` needs list, show, stats, replay, edit, discard or export; `cpoa "
-		    "dead "
-		    "--help` explains them");
-		return EXIT_USAGE;
-	}
-	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++)
-		if (strcmp(argv[1], table[i].name) == 0)
-			return table[i].main(argc - 1, argv + 1);
-	say("'%.64s' is none of list, show, stats, replay, edit, discard and export; `cpoa dead "
-	    "--help` explains them",
-	    argv[1]);
-	return EXIT_USAGE;
+	return subcommand_run("dead", table, argc, argv);
 }
 
 const struct command cmd_dead = {
