@@ -116,6 +116,14 @@ Test(jobs, with_bodies_that_are_none_are_refused)
 				 "cpoa_dead_letters_total{type=\"podcast_generation\","
 				 "reason=\"unstorable\"}"),
 		     6);
+	cr_assert_eq((int)metric(w, 0,
+				 "cpoa_jobs_total{type=\"podcast_generation\","
+				 "outcome=\"refused\"}"),
+		     (int)n);
+	cr_assert_eq((int)metric(w, 0,
+				 "cpoa_jobs_total{type=\"podcast_generation\","
+				 "outcome=\"admitted\"}"),
+		     1);
 	expect_settled(w);
 	world_close(w);
 }

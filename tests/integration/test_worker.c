@@ -13,7 +13,8 @@
 
 Test(worker, says_how_it_is)
 {
-	static const char *const names[] = {"cpoa_workflows_total",
+	static const char *const names[] = {"cpoa_jobs_total",
+					    "cpoa_workflows_total",
 					    "cpoa_workflow_duration_seconds",
 					    "cpoa_job_wait_seconds",
 					    "cpoa_calls_total",

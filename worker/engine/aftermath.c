@@ -127,9 +127,10 @@ static void over(struct house *house, struct run *run)
 static void refused_for_good(struct house *house, struct run *run)
 {
 	const char *type = run->job.workflow ? run->job.workflow->type : "unknown";
+	size_t index = run->job.workflow ? run->job.workflow->index : WORKFLOW_COUNT;
 
-	metric_add(&m_dead_letters, run->job.workflow ? run->job.workflow->index : WORKFLOW_COUNT,
-		   stats_reason(job_reason(run->verdict)), 1);
+	metric_add(&m_jobs, index, JOBS_REFUSED, 1);
+	metric_add(&m_dead_letters, index, stats_reason(job_reason(run->verdict)), 1);
 	log_warn("job refused", log_str("workflow.type", type),
 		 log_str("error.code", job_reason(run->verdict)),
 		 log_str("error.message", run->verdict_text),
@@ -146,6 +147,8 @@ void aftermath_committed(struct house *house, struct run *run)
 		refused_for_good(house, run);
 		return;
 	}
+	if (run->message)
+		metric_add(&m_jobs, run->job.workflow->index, JOBS_ADMITTED, 1);
 	if (run->message && run->job.published_us && run->started_us > run->job.published_us)
 		metric_observe(&m_job_wait, run->job.workflow->index, 0,
 			       run->started_us - run->job.published_us);
@@ -170,6 +173,7 @@ void aftermath_committed(struct house *house, struct run *run)
 
 void aftermath_duplicate(struct house *house, struct run *run)
 {
+	metric_add(&m_jobs, run->job.workflow->index, JOBS_DUPLICATE, 1);
 	settle_message(house, run);
 	over(house, run);
 }

@@ -18,6 +18,7 @@ static const char *const types[WORKFLOW_COUNT + 1] = {
 };
 static const char *const statuses[] = {"in_progress", "completed", "completed_with_errors",
 				       "failed", "cancelled"};
+static const char *const arrivals[] = {"admitted", "duplicate", "refused"};
 static const char *const outcomes[] = {"result",   "unreachable", "http",	 "not_json",
 				       "reported", "malformed",	  "task_failed", "timed_out"};
 static const char *const agent_names[] = {"wcha", "pswa", "vfa", "sca", "iga", "tda"};
@@ -90,6 +91,10 @@ struct metric m_workflow_duration = {.name = "cpoa_workflow_duration_seconds",
 				     .kind = METRIC_HISTOGRAM,
 				     .labels = {LABEL("type", types), LABEL("status", statuses)},
 				     BUCKETS(seconds)};
+struct metric m_jobs = {.name = "cpoa_jobs_total",
+			.help = "Jobs that came from RabbitMQ, by what became of them.",
+			.kind = METRIC_COUNTER,
+			.labels = {LABEL("type", types), LABEL("outcome", arrivals)}};
 struct metric m_job_wait = {
 	.name = "cpoa_job_wait_seconds",
 	.help = "From a job's timestamp to its admission, by the clocks of both.",
@@ -159,10 +164,10 @@ static struct metric m_build = {
 	.labels = {LABEL("version", build_version), LABEL("commit", build_commit)}};
 
 static struct metric *const families[] = {
-	&m_workflows,	 &m_workflow_duration, &m_job_wait,	  &m_calls,	   &m_call_duration,
-	&m_call_retries, &m_inflight,	       &m_inflight_limit, &m_dead_letters, &m_rescued,
-	&m_fenced,	 &m_ledger_commits,    &m_ledger_batch,	  &m_outbox,	   &m_amqp,
-	&m_db_connected, &m_draining,	       &m_build,
+	&m_jobs,	  &m_workflows,	   &m_workflow_duration, &m_job_wait,	    &m_calls,
+	&m_call_duration, &m_call_retries, &m_inflight,		 &m_inflight_limit, &m_dead_letters,
+	&m_rescued,	  &m_fenced,	   &m_ledger_commits,	 &m_ledger_batch,   &m_outbox,
+	&m_amqp,	  &m_db_connected, &m_draining,		 &m_build,
 };
 
 void stats_setup(struct house *house)

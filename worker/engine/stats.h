@@ -8,13 +8,16 @@
 #include "engine/house.h"
 
 /* Labels: a workflow's index (WORKFLOW_COUNT: other), an agent's index. */
-extern struct metric m_workflows, m_workflow_duration, m_job_wait, m_calls, m_call_duration,
+extern struct metric m_jobs, m_workflows, m_workflow_duration, m_job_wait, m_calls, m_call_duration,
 	m_call_retries, m_inflight, m_dead_letters, m_rescued, m_fenced, m_ledger_commits,
 	m_ledger_batch, m_db_connected;
 
 void stats_setup(struct house *house);
 void stats_release(void);
 void stats_print(struct strbuf *out);
+
+/* What became of a job: its place in the outcomes of m_jobs. */
+enum stats_arrival { JOBS_ADMITTED, JOBS_DUPLICATE, JOBS_REFUSED };
 
 /* A workflow's change ended it; a call landed. */
 void stats_ended(const struct run *run);
