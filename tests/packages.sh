@@ -6,6 +6,7 @@
 #   build     compiler, CMake, Ninja and the libraries that cpoa links
 #   servers   PostgreSQL, RabbitMQ, and espeak-ng (the voice of the stand-in agents)
 #   test      Criterion, clang and its tools, and what the tests are written with
+#   deploy    what builds the image and checks chart, rules and package
 #   --list    prints the packages of the groups and installs nothing
 #
 # Needs root, or a user with sudo. Does nothing, in milliseconds, when all is there already.
@@ -19,6 +20,7 @@ build='build-essential ca-certificates cmake ninja-build pkg-config
 servers='openssl postgresql-15 rabbitmq-server espeak-ng'
 test='clang clang-format clang-tidy cppcheck curl git libclang-rt-14-dev libcriterion-dev llvm
 	man-db nodejs npm pgbouncer procps python3 python3-pika shellcheck valgrind'
+deploy='buildah docker-compose mmdebstrap nodejs npm prometheus python3-yaml systemd'
 
 policy=/usr/sbin/policy-rc.d
 
@@ -63,6 +65,7 @@ allow_services() {
 disable_services() {
 	[ -d /run/systemd/system ] || return 0
 	case " $* " in *' postgresql-15 '*) systemctl --quiet disable postgresql || : ;; esac
+	case " $* " in *' prometheus '*) systemctl --quiet disable prometheus || : ;; esac
 	case " $* " in *' rabbitmq-server '*) systemctl --quiet disable rabbitmq-server epmd.socket || : ;; esac
 }
 
@@ -79,6 +82,7 @@ for arg; do
 	build) packages="$packages $build" ;;
 	servers) packages="$packages $servers" ;;
 	test) packages="$packages $test" ;;
+	deploy) packages="$packages $deploy" ;;
 	--list) list=1 ;;
 	-h | --help) usage; exit 0 ;;
 	*) usage >&2; exit 2 ;;

@@ -3,11 +3,11 @@
 #
 #   tests/run.sh [all]          everything
 #   tests/run.sh quick          what needs no servers
-#   tests/run.sh -L LABEL...    only these: unit property lint integration race chaos contract fuzz
+#   tests/run.sh -L LABEL...    only these: unit property lint deploy integration race chaos contract image fuzz
 #
 # The parts, each a CMake preset and the labels that ctest runs in it:
 #
-#   dev         gcc, AddressSanitizer, UBSan     unit property lint, then integration, then contract
+#   dev         gcc, AddressSanitizer, UBSan     unit property lint deploy, then integration, then contract, then image
 #   dev-clang   the same with clang              unit property
 #   tsan        ThreadSanitizer                  race
 #   fuzz        libFuzzer, clang                 fuzz: some seconds for each target
@@ -153,7 +153,7 @@ asked() {
 		case $what:$labels in
 		labels:*" $l "*) s+="|$l" ;;
 		all:*) s+="|$l" ;;
-		quick:*) [ "$l" = integration ] || [ "$l" = chaos ] || [ "$l" = fuzz ] || s+="|$l" ;;
+		quick:*) case $l in integration | chaos | contract | image | fuzz) ;; *) s+="|$l" ;; esac ;;
 		esac
 	done
 	echo "${s#|}"
@@ -161,17 +161,18 @@ asked() {
 
 for l in ${labels:-}; do
 	case $l in
-	unit | property | lint | integration | race | chaos | contract | fuzz) ;;
+	unit | property | lint | deploy | integration | race | chaos | contract | image | fuzz) ;;
 	*) echo "no label is called $l" >&2; usage >&2; exit 2 ;;
 	esac
 done
 
-here=$(asked unit property lint)
+here=$(asked unit property lint deploy)
 outside=$(asked integration)
 [ ! -e tests/chaos/CMakeLists.txt ] || outside=$(asked integration chaos)
 race=$(asked race)
 contract=$(asked contract)
 fuzz=$(asked fuzz)
+image=$(asked image)
 
 mkdir -p build
 started=build/started
@@ -181,7 +182,7 @@ trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
 say "packages"
-tests/packages.sh build servers test || exit
+tests/packages.sh build servers test deploy || exit
 
 # A report ends the process that it is about, and names lines of source.
 export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1:check_initialization_order=1
@@ -192,14 +193,17 @@ export PYTHON=/usr/bin/python3 # Debian's, the one that python3-pika is for
 plain=(setarch "$(uname -m)" -R)
 "${plain[@]}" true 2>/dev/null || plain=()
 
-[ -z "$outside" ] || start_servers
+[ -z "$outside$image" ] || start_servers
 [ -z "$here" ] || run dev "$here"
-if [ -n "$outside" ]; then
+if [ -n "$outside$image" ]; then
 	# What these tests send and get is judged by the contract's documents, afterwards.
 	export CPOA_CONTRACT_DIR=$PWD/build/contract-records
 	rm -rf "$CPOA_CONTRACT_DIR"
 	mkdir -p "$CPOA_CONTRACT_DIR"
-	build dev && servers_ready && run dev "$outside"
+	if build dev && servers_ready; then
+		[ -z "$outside" ] || run dev "$outside"
+		[ -z "$image" ] || run dev "$image"
+	fi
 fi
 [ -z "$contract" ] || run dev "$contract"
 unset CPOA_CONTRACT_DIR

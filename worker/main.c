@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ctl/args.h"
 #include "ctl/connect.h"
@@ -81,10 +82,21 @@ static bool asks_for_help(int argc, char **argv)
 	return false;
 }
 
+static void leave(int signal)
+{
+	_exit(128 + signal);
+}
+
 int main(int argc, char **argv)
 {
 	const struct command *c;
 
+	/* The first process of a container is ended by no signal that it does not handle. Commands
+	 * that end in an order of their own block these or put handlers of their own in place. */
+	if (getpid() == 1) {
+		signal(SIGTERM, leave);
+		signal(SIGINT, leave);
+	}
 	/* A peer that is gone is an error code to us, in every library, and never a signal. */
 	signal(SIGPIPE, SIG_IGN);
 	if (argc < 2) {
