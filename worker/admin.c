@@ -10,10 +10,6 @@
 #include "engine/build.h"
 #include "engine/stats.h"
 
-/* A thread that has not come round for so long hangs: nothing that it does waits longer on purpose.
- */
-enum { STALE_S = 30 };
-
 static const char json_mime[] = "application/json";
 
 static void put(struct strbuf *body, struct json_object *o, const char **type)
@@ -56,11 +52,8 @@ static int livez(void *ctx, struct strbuf *body, const char **type)
 	int64_t now = clock_mono_us();
 	bool ok = true;
 
-	for (int i = 0; i < THREAD_COUNT; i++) {
-		int64_t seen = atomic_load_explicit(&house->tick_us[i], memory_order_relaxed);
-
-		ok &= check(checks, names[i], now - seen < (int64_t)STALE_S * 1000000);
-	}
+	for (int i = 0; i < THREAD_COUNT; i++)
+		ok &= check(checks, names[i], house_ticks(house, (enum thread_index)i, now));
 	return answer(body, type, checks, ok);
 }
 

@@ -8,6 +8,7 @@
 
 #include "cpoa/clock.h"
 #include "cpoa/log.h"
+#include "cpoa/notify.h"
 
 #include "admin.h"
 #include "ctl/ctl.h"
@@ -38,18 +39,38 @@ static int wait_signal(const sigset_t *set, int64_t timeout_ms)
 	return signal > 0 ? signal : 0;
 }
 
+/* What systemd's watchdog is told is what /livez says: every thread ticks. Returns the milliseconds
+ * to the next time; -1: there is no watchdog. */
+static int64_t feed_watchdog(const struct house *house)
+{
+	int64_t period_us = notify_watchdog_us(), now = clock_mono_us();
+	bool alive = true;
+
+	if (period_us == 0)
+		return -1;
+	for (int i = 0; i < THREAD_COUNT; i++)
+		alive &= house_ticks(house, (enum thread_index)i, now);
+	if (alive)
+		notify_send("WATCHDOG=1");
+	return period_us / 3000 + 1;
+}
+
 /* Until nothing is held, the time is up, or a second signal hurries. */
 static void drain(struct house *house, const sigset_t *set)
 {
-	int64_t until = clock_mono_us() + house->settings->drain_us;
+	int64_t now = clock_mono_us(), until = now + house->settings->drain_us, feed = now;
 
+	notify_send("STOPPING=1");
 	log_info("draining", log_int("cpoa.inflight", atomic_load(&house->inflight)), LOG_END);
 	house_drain(house);
-	while (!house_empty(house) && clock_mono_us() < until)
+	for (; !house_empty(house) && now < until; now = clock_mono_us()) {
+		if (now >= feed)
+			feed = now + feed_watchdog(house) * 1000;
 		if (wait_signal(set, LOOK_MS)) {
 			log_warn("a second signal: what is in flight is left to others", LOG_END);
 			return;
 		}
+	}
 }
 
 static int run(const struct settings *settings)
@@ -75,7 +96,9 @@ static int run(const struct settings *settings)
 	log_info("worker started", log_str("service.version", CPOA_VERSION),
 		 log_str("service.commit", CPOA_COMMIT), log_int("cpoa.threads", settings->threads),
 		 log_int("cpoa.inflight_limit", settings->max_inflight), LOG_END);
-	wait_signal(&set, -1);
+	notify_send("READY=1");
+	while (!wait_signal(&set, feed_watchdog(&house)))
+		;
 	drain(&house, &set);
 	house_stop(&house);
 	httpd_stop(admin);

@@ -84,6 +84,17 @@ static inline void house_tick(struct house *house, enum thread_index thread, int
 	atomic_store_explicit(&house->tick_us[thread], now_us, memory_order_relaxed);
 }
 
+/* A thread that has not come round for so long hangs: nothing that it does waits longer on purpose.
+ */
+enum { STALE_S = 30 };
+
+/* Whether a thread has come round lately. Any thread. */
+static inline bool house_ticks(const struct house *house, enum thread_index thread, int64_t now_us)
+{
+	return now_us - atomic_load_explicit(&house->tick_us[thread], memory_order_relaxed) <
+	       (int64_t)STALE_S * 1000000;
+}
+
 /* Each thread's first act: the parts post to each other, so none may move before all stand. */
 static inline void house_enter_thread(struct house *house)
 {
