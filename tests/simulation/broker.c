@@ -333,14 +333,17 @@ static struct consumer *consumer_place(struct mq *mq)
 
 bool mq_consume(struct mq *mq, const char *queue, const char *tag, bool no_ack, struct err *e)
 {
-	const struct workflow *workflow = workflow_by_type(queue + strlen(EXCHANGE_JOBS "."));
+	/* The broker's own dead letters: there are none here. */
+	bool dead = strcmp(queue, QUEUE_DEAD) == 0;
+	const struct workflow *workflow =
+		dead ? NULL : workflow_by_type(queue + strlen(EXCHANGE_JOBS "."));
 	struct consumer *c;
 
-	assert(!no_ack && workflow);
+	assert(!no_ack && (dead || workflow));
 	if (!ask(mq, e))
 		return false;
 	c = consumer_place(mq);
-	*c = (struct consumer){.type = (enum workflow_index)workflow->index,
+	*c = (struct consumer){.type = dead ? WORKFLOW_COUNT : (enum workflow_index)workflow->index,
 			       .window = mq->prefetch,
 			       .active = true};
 	snprintf(c->tag, sizeof(c->tag), "%s", tag);
