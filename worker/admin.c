@@ -7,10 +7,12 @@
 #include "cpoa/json.h"
 #include "cpoa/log.h"
 
+#include "bridge/stats.h"
 #include "engine/build.h"
 #include "engine/stats.h"
 
 static const char json_mime[] = "application/json";
+static const char metrics_mime[] = "text/plain; version=0.0.4; charset=utf-8";
 
 static void put(struct strbuf *body, struct json_object *o, const char **type)
 {
@@ -39,6 +41,8 @@ static int answer(struct strbuf *body, const char **type, struct json_object *ch
 	put(body, o, type);
 	return ok ? 200 : 503;
 }
+
+/* ---- a worker ---- */
 
 static int livez(void *ctx, struct strbuf *body, const char **type)
 {
@@ -76,7 +80,7 @@ static int readyz(void *ctx, struct strbuf *body, const char **type)
 static int metrics(void *ctx, struct strbuf *body, const char **type)
 {
 	(void)ctx;
-	*type = "text/plain; version=0.0.4; charset=utf-8";
+	*type = metrics_mime;
 	stats_print(body);
 	return 200;
 }
@@ -88,23 +92,71 @@ static int version(void *ctx, struct strbuf *body, const char **type)
 	return 200;
 }
 
-static const struct httpd_route routes[] = {
+static const struct httpd_route worker_routes[] = {
 	{"/livez", livez},     {"/readyz", readyz}, {"/metrics", metrics},
 	{"/version", version}, {NULL, NULL},
 };
 
-struct httpd *admin_start(struct house *house, struct err *e)
+/* ---- a bridge ---- */
+
+static int bridge_livez(void *ctx, struct strbuf *body, const char **type)
 {
-	const struct settings *s = house->settings;
+	struct json_object *checks = json_object_new_object();
+	bool ok = check(checks, "bridge", bridge_alive(ctx));
+
+	return answer(body, type, checks, ok);
+}
+
+/* An ASF that is away is no fault of ours, and no other bridge would reach it. */
+static int bridge_readyz(void *ctx, struct strbuf *body, const char **type)
+{
+	struct json_object *checks = json_object_new_object();
+	bool ok = check(checks, "consuming", bridge_consuming(ctx));
+
+	ok &= check(checks, "not_draining", !bridge_draining(ctx));
+	return answer(body, type, checks, ok);
+}
+
+static int bridge_metrics(void *ctx, struct strbuf *body, const char **type)
+{
+	(void)ctx;
+	*type = metrics_mime;
+	bridge_stats_print(body);
+	return 200;
+}
+
+static const struct httpd_route bridge_routes[] = {
+	{"/livez", bridge_livez},
+	{"/readyz", bridge_readyz},
+	{"/metrics", bridge_metrics},
+	{"/version", version},
+	{NULL, NULL},
+};
+
+/* ---- the server ---- */
+
+static struct httpd *serve(const struct settings *s, const struct httpd_route *routes, void *ctx,
+			   struct err *e)
+{
 	struct httpd *h;
 
 	if (s->http_port == 0)
 		return NULL;
-	h = httpd_start(s->http_bind, (uint16_t)s->http_port, routes, house, e);
+	h = httpd_start(s->http_bind, (uint16_t)s->http_port, routes, ctx, e);
 	if (h)
 		log_info("probes and metrics are served", log_int("server.port", httpd_port(h)),
 			 LOG_END);
 	else
 		err_wrap(e, "CPOA_HTTP_PORT");
 	return h;
+}
+
+struct httpd *admin_start(struct house *house, struct err *e)
+{
+	return serve(house->settings, worker_routes, house, e);
+}
+
+struct httpd *admin_start_bridge(struct bridge *bridge, const struct settings *s, struct err *e)
+{
+	return serve(s, bridge_routes, bridge, e);
 }

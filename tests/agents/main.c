@@ -19,6 +19,7 @@ static void release(struct standin *standin)
 {
 	record_clear(&standin->record);
 	store_release(&standin->store);
+	json_object_put(standin->streams);
 	options_release(&standin->options);
 }
 

@@ -134,6 +134,28 @@ static bool set_retry_after(struct options *o, const char *value, char error[ERR
 	       fail(error, "seconds", value);
 }
 
+static bool set_asf_status(struct options *o, const char *value, char error[ERROR_MAX])
+{
+	return parse_number(value, 599, &o->asf_status) || fail(error, "an HTTP status", value);
+}
+
+static bool set_asf_stuck(struct options *o, const char *value, char error[ERROR_MAX])
+{
+	if (strlen(value) > URL_MAX)
+		return fail(error, "a shorter client", value);
+	free(o->asf_stuck);
+	o->asf_stuck = *value ? xstrdup(value) : NULL;
+	return true;
+}
+
+static bool set_asf_journal(struct options *o, const char *value, char error[ERROR_MAX])
+{
+	(void)error;
+	free(o->asf_journal);
+	o->asf_journal = xstrdup(value);
+	return true;
+}
+
 static const struct option table[] = {
 	{"port", "N", "TCP port; 0 (default) takes a free one", set_port, false},
 	{"bind", "ADDRESS", "IPv4 address to listen on (default 127.0.0.1)", set_bind, false},
@@ -145,6 +167,12 @@ static const struct option table[] = {
 	{"fault", "[AGENT:]KIND=RATE", "misbehave; may be given many times", set_fault, false},
 	{"evil-status-url", "URL", "202 answers carry this status_url", set_evil_status_url, true},
 	{"retry-after", "S", "503 and 409 carry Retry-After: S (-1: none)", set_retry_after, true},
+	{"asf-status", "N", "the ASF answers this in place of its own (default 0: its own)",
+	 set_asf_status, true},
+	{"asf-stuck", "CLIENT", "the ASF never answers updates for this client", set_asf_stuck,
+	 true},
+	{"asf-journal", "FILE", "what the ASF has taken is appended to this file", set_asf_journal,
+	 false},
 	{"seed", "N", "of the dice that faults with a rate throw (default 1)", set_seed, true},
 	{"record", "N", "requests that /calls keeps (default 100000)", set_record, true},
 	{"remember", "N", "results kept for their keys (default 200000)", set_remember, true},
@@ -272,9 +300,10 @@ bool options_control(struct options *options, struct json_object *changes, char 
 	struct json_object_iterator end = json_object_iter_end(changes);
 	bool ok = true;
 
-	/* The copy owns its URL until it is clear which of the two is kept. */
+	/* The copy owns its texts until it is clear which of the two is kept. */
 	changed.evil_status_url =
 		options->evil_status_url ? xstrdup(options->evil_status_url) : NULL;
+	changed.asf_stuck = options->asf_stuck ? xstrdup(options->asf_stuck) : NULL;
 	for (; ok && !json_object_iter_equal(&at, &end); json_object_iter_next(&at)) {
 		const char *name = json_object_iter_peek_name(&at);
 		struct json_object *value = json_object_iter_peek_value(&at);
@@ -289,9 +318,11 @@ bool options_control(struct options *options, struct json_object *changes, char 
 	}
 	if (ok) {
 		free(options->evil_status_url);
+		free(options->asf_stuck);
 		*options = changed;
 	} else {
 		free(changed.evil_status_url);
+		free(changed.asf_stuck);
 	}
 	return ok;
 }
@@ -299,6 +330,8 @@ bool options_control(struct options *options, struct json_object *changes, char 
 void options_release(struct options *options)
 {
 	free(options->evil_status_url);
+	free(options->asf_stuck);
+	free(options->asf_journal);
 	free(options->audio_dir);
 	*options = (struct options){0};
 }

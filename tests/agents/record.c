@@ -20,10 +20,8 @@ const char *const query_names[QUERY_N] = {
 };
 
 static const char *const kind_names[] = {
-	[CALL_SUBMIT] = "submit",
-	[CALL_POLL] = "poll",
-	[CALL_PAGE] = "page",
-	[CALL_UNKNOWN] = "unknown",
+	[CALL_SUBMIT] = "submit", [CALL_POLL] = "poll",	      [CALL_PAGE] = "page",
+	[CALL_ASF] = "asf",	  [CALL_UNKNOWN] = "unknown",
 };
 
 static void forget_first(struct record *record)

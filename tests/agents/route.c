@@ -447,6 +447,8 @@ void route(struct standin *standin, const struct request *request, struct answer
 		submit(&submission);
 	} else if (task && strcmp(request->method, "GET") == 0) {
 		poll_route(standin, request, task, &note, answer);
+	} else if (asf_route(standin, request, answer)) {
+		note.kind = CALL_ASF;
 	} else if (strcmp(request->method, "GET") == 0 &&
 		   web_route(&standin->options, request, answer)) {
 		note.kind = CALL_PAGE;

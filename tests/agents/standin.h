@@ -262,6 +262,9 @@ struct options {
 	char *evil_status_url;
 	unsigned long seed;
 	long retry_after; /* seconds that 503 and 409 answers tell; -1: none */
+	long asf_status;  /* what the ASF answers in place of its own; 0: its own */
+	char *asf_stuck;  /* the client whose updates the ASF never answers, or NULL */
+	char *asf_journal;
 };
 
 /* Returns false after printing why (or the help) to stderr. */
@@ -321,7 +324,7 @@ void store_trim(struct store *store, size_t max);
 
 /* ---- record.c: what GET /calls tells ---- */
 
-enum call_kind { CALL_SUBMIT, CALL_POLL, CALL_PAGE, CALL_UNKNOWN };
+enum call_kind { CALL_SUBMIT, CALL_POLL, CALL_PAGE, CALL_ASF, CALL_UNKNOWN };
 
 struct call {
 	struct call *next;
@@ -366,6 +369,7 @@ struct standin {
 	struct store store;
 	struct record record;
 	struct stats stats[AGENT_N];
+	struct json_object *streams; /* the ASF's map; NULL: empty */
 };
 
 enum manner { ANSWER_PLAIN, ANSWER_RESET, ANSWER_HANG, ANSWER_DRIP, ANSWER_FLOOD };
@@ -390,6 +394,11 @@ bool admin_route(struct standin *standin, const struct request *request, struct 
 void answer_text(struct answer *answer, unsigned status, struct buf *body); /* takes the body */
 void answer_json(struct answer *answer, unsigned status, struct json_object *body); /* takes it */
 void answer_error(struct answer *answer, unsigned status, const char *code, const char *message);
+
+/* ---- asf.c: what the orchestrator used to push to ---- */
+
+/* False when the path is none of its. */
+bool asf_route(struct standin *standin, const struct request *request, struct answer *answer);
 
 /* ---- web.c: a search engine and what it finds, for whoever harvests the web by himself ---- */
 

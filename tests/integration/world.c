@@ -197,6 +197,8 @@ static void free_world(struct world *w)
 
 	if (w->agents.pid)
 		child_kill(&w->agents);
+	if (w->asf.pid)
+		child_kill(&w->asf);
 	expect_no_secret(w);
 	world_stop_listening(w);
 	world_forget_db(w);

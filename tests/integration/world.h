@@ -57,6 +57,19 @@ int world_call_count(struct world *w, const char *query);
 /* A number of GET /stats. */
 int64_t world_stat(struct world *w, const char *agent, const char *member);
 
+/* ---- a stand-in ASF: cpoa-agents again, on a port of its own that outlives it ---- */
+
+void world_asf_with(struct world *w, const char *const *options);
+#define world_asf(w, ...) world_asf_with(w, (const char *const[]){__VA_ARGS__, NULL})
+const char *world_asf_url(struct world *w);
+/* It forgets its map; world_asf starts it again. */
+void world_asf_kill(struct world *w);
+void world_asf_control(struct world *w, const char *json);
+/* Its map, stream to path; NULL: it does not answer. */
+struct json_object *world_asf_streams(struct world *w);
+/* Whatever any of them has taken, a JSON object a line. */
+const char *world_asf_journal(struct world *w);
+
 /* ---- workers and other programs ---- */
 
 /* "NAME=value"s replace what the world gives. The first waits for /readyz to say 200. */
@@ -64,6 +77,10 @@ int world_worker_with(struct world *w, bool ready, const char *const *environmen
 #define world_worker(w, ...) world_worker_with(w, true, (const char *const[]){__VA_ARGS__, NULL})
 #define world_worker_unready(w, ...) \
 	world_worker_with(w, false, (const char *const[]){__VA_ARGS__, NULL})
+/* `cpoa asf-bridge` for the stand-in ASF, counted among the workers. `rebuild_since`: NULL or
+ * "24h".
+ */
+int world_bridge(struct world *w, bool ready, const char *rebuild_since);
 pid_t worker_pid(struct world *w, int worker);
 int worker_port(struct world *w, int worker);
 void worker_signal(struct world *w, int worker, int signal);

@@ -37,7 +37,7 @@ struct world {
 	char amqp_url[256];
 	struct uuid space;
 	struct db *db;
-	struct child agents;
+	struct child agents, asf;
 	char agents_url[64];
 	struct child worker[WORKERS_MAX];
 	int n_workers, n_commands;

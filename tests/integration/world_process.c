@@ -224,9 +224,11 @@ static int free_port(void)
 
 /* ---- stand-in agents ---- */
 
-void world_agents_with(struct world *w, const char *const *options)
+/* Starts one and reads where it listens; `url` has room for 64 bytes. */
+static void start_standin(struct world *w, struct child *c, const char *name, const char *port,
+			  char *url, const char *const *options)
 {
-	const char *argv[ARGUMENTS_MAX] = {getenv("CPOA_AGENTS_BIN"), "--port", "0"};
+	const char *argv[ARGUMENTS_MAX] = {getenv("CPOA_AGENTS_BIN"), "--port", port};
 	struct environment env;
 	char line[256] = "";
 	size_t n = 3, have = 0;
@@ -234,21 +236,26 @@ void world_agents_with(struct world *w, const char *const *options)
 
 	for (; *options; options++)
 		argv[n++] = *options;
-	snprintf(w->agents.log, sizeof(w->agents.log), "%.400s/agents.log", w->folder);
+	snprintf(c->log, sizeof(c->log), "%.400s/%s.log", w->folder, name);
 	cr_assert_eq(pipe(out), 0);
 	world_environment(w, &env);
-	child_start(&w->agents, w->folder, argv, &env, out[1]);
+	child_start(c, w->folder, argv, &env, out[1]);
 	environment_release(&env);
 	close(out[1]);
 	while (have < sizeof(line) - 1 && !strchr(line, '\n')) {
 		struct pollfd p = {.fd = out[0], .events = POLLIN};
 		ssize_t got = poll(&p, 1, SOON_MS) > 0 ? read(out[0], line + have, 1) : 0;
 
-		cr_assert_gt(got, 0, "cpoa-agents does not start: %s", file_read(w->agents.log));
+		cr_assert_gt(got, 0, "%s does not start: %s", name, file_read(c->log));
 		line[have += (size_t)got] = '\0';
 	}
 	close(out[0]);
-	cr_assert_eq(sscanf(line, "cpoa-agents listening on %63s", w->agents_url), 1, "%s", line);
+	cr_assert_eq(sscanf(line, "cpoa-agents listening on %63s", url), 1, "%s", line);
+}
+
+void world_agents_with(struct world *w, const char *const *options)
+{
+	start_standin(w, &w->agents, "agents", "0", w->agents_url, options);
 }
 
 const char *world_agents_url(struct world *w)
@@ -256,12 +263,82 @@ const char *world_agents_url(struct world *w)
 	return w->agents_url;
 }
 
+/* ---- a stand-in ASF ---- */
+
+static void put_json(void *o)
+{
+	json_object_put(o);
+}
+
+const char *world_asf_url(struct world *w)
+{
+	if (!w->asf.port)
+		w->asf.port = free_port();
+	return world_format(w, "http://127.0.0.1:%d", w->asf.port);
+}
+
+void world_asf_with(struct world *w, const char *const *options)
+{
+	const char *argv[ARGUMENTS_MAX] = {"--asf-journal", "asf.journal"};
+	char port[16], url[64];
+	size_t n = 2;
+
+	for (; *options; options++)
+		argv[n++] = *options;
+	world_asf_url(w);
+	snprintf(port, sizeof(port), "%d", w->asf.port);
+	start_standin(w, &w->asf, "asf", port, url, argv);
+}
+
+void world_asf_kill(struct world *w)
+{
+	child_kill(&w->asf);
+}
+
+void world_asf_control(struct world *w, const char *json)
+{
+	char *answer;
+
+	cr_assert_eq(http_exchange("POST", world_format(w, "%s/control", world_asf_url(w)), json,
+				   &answer),
+		     200, "%s", answer);
+	free(answer);
+}
+
+struct json_object *world_asf_streams(struct world *w)
+{
+	struct json_object *streams = NULL;
+	struct err e = {0};
+	char *answer;
+
+	if (http_exchange("GET", world_format(w, "%s/asf/streams", world_asf_url(w)), NULL,
+			  &answer) == 200)
+		cr_assert_eq(json_read(answer, strlen(answer), 4, JSON_STRICT, &streams, &e),
+			     JSON_OK, "%s", e.text);
+	free(answer);
+	return streams ? world_keep(w, streams, put_json) : NULL;
+}
+
+const char *world_asf_journal(struct world *w)
+{
+	char path[PATH_SIZE + 32];
+
+	snprintf(path, sizeof(path), "%.400s/asf.journal", w->folder);
+	return world_keep(w, file_read(path), free);
+}
+
 /* ---- workers ---- */
 
-int world_worker_with(struct world *w, bool ready, const char *const *environment)
+static const char *program(void)
 {
 	const char *other = getenv("CPOA_WORKER_BIN");
-	const char *argv[] = {other ? other : getenv("CPOA_BIN"), "worker", NULL};
+
+	return other ? other : getenv("CPOA_BIN");
+}
+
+static int start_worker(struct world *w, bool ready, const char *const *argv,
+			const char *const *environment)
+{
 	int index = w->n_workers++;
 	struct child *c = &w->worker[index];
 	struct environment env;
@@ -281,6 +358,26 @@ int world_worker_with(struct world *w, bool ready, const char *const *environmen
 		cr_assert(await_ready(w, index, 200, SOON_MS), "worker %d is not ready: %s", index,
 			  file_read(c->log));
 	return index;
+}
+
+int world_worker_with(struct world *w, bool ready, const char *const *environment)
+{
+	const char *argv[] = {program(), "worker", NULL};
+
+	return start_worker(w, ready, argv, environment);
+}
+
+int world_bridge(struct world *w, bool ready, const char *rebuild_since)
+{
+	const char *url = world_asf_url(w);
+	const char *argv[] = {program(), "asf-bridge", rebuild_since ? "--rebuild-since" : NULL,
+			      rebuild_since, NULL};
+	const char *environment[] = {
+		world_format(w, "ASF_NOTIFICATION_URL=%s/asf/internal/notify_new_audio", url),
+		world_format(w, "CPOA_ASF_SEND_UI_UPDATE_URL=%s/asf/internal/send_ui_update", url),
+		NULL};
+
+	return start_worker(w, ready, argv, environment);
 }
 
 pid_t worker_pid(struct world *w, int worker)

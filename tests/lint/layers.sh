@@ -2,6 +2,7 @@
 # Walks the #include lines: who may include whom.
 #
 #   ctl, main -> engine -> workflows -> agents -> core -> common
+#   ctl, main -> bridge -> core
 #
 # worker/harvest may be used by engine, ctl, main and agents, and uses common only. A foreign
 # library's header is included only in the files that wrap it. tests/ may include anything.
@@ -15,7 +16,7 @@ findings=$(awk '
 	# The layer of a file: the higher may include the lower.
 	function layer(f) {
 		if (f ~ /^(include|common)\//) return "common"
-		if (f ~ /^worker\/(core|agents|workflows|engine|harvest|ctl)\//) {
+		if (f ~ /^worker\/(core|agents|workflows|engine|bridge|harvest|ctl)\//) {
 			split(f, part, "/")
 			return part[2]
 		}
@@ -26,6 +27,8 @@ findings=$(awk '
 	function allowed(from, to) {
 		if (from == to || to == "") return 1
 		if (to == "tests") return 0
+		if (from == "bridge") return to ~ /^(core|common)$/
+		if (to == "bridge") return from ~ /^(ctl|main)$/
 		if (from == "harvest") return to == "common"
 		if (to == "harvest") return from ~ /^(agents|engine|ctl|main)$/
 		return rank[to] < rank[from]

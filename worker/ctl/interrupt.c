@@ -2,8 +2,9 @@
 #include "ctl/interrupt.h"
 
 #include <poll.h>
-#include <signal.h>
+#include <pthread.h>
 #include <stddef.h>
+#include <time.h>
 
 static volatile sig_atomic_t flag;
 
@@ -32,4 +33,26 @@ void interruptible_wait(int ms)
 {
 	if (!flag)
 		poll(NULL, 0, ms);
+}
+
+sigset_t ending_signals_block(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	return set;
+}
+
+int ending_signal_wait(const sigset_t *set, int64_t timeout_ms)
+{
+	struct timespec t = {.tv_sec = timeout_ms / 1000, .tv_nsec = timeout_ms % 1000 * 1000000};
+	int signal = 0;
+
+	if (timeout_ms < 0)
+		return sigwait(set, &signal) == 0 ? signal : 0;
+	signal = sigtimedwait(set, NULL, &t);
+	return signal > 0 ? signal : 0;
 }

@@ -1,10 +1,6 @@
 /* cpoa worker: runs until SIGTERM. */
 #include <malloc.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
-#include <string.h>
-#include <time.h>
 
 #include "cpoa/clock.h"
 #include "cpoa/log.h"
@@ -12,32 +8,11 @@
 
 #include "admin.h"
 #include "ctl/ctl.h"
+#include "ctl/interrupt.h"
 #include "engine/build.h"
 #include "engine/lifecycle.h"
 
 enum { LOOK_MS = 20, KEEP_BYTES = 16 << 20, PAD_BYTES = 256 << 10 };
-
-static sigset_t ending_signals(void)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	return set;
-}
-
-/* Waits for a signal; 0 when the time is up first (-1: never). */
-static int wait_signal(const sigset_t *set, int64_t timeout_ms)
-{
-	struct timespec t = {.tv_sec = timeout_ms / 1000, .tv_nsec = timeout_ms % 1000 * 1000000};
-	int signal = 0;
-
-	if (timeout_ms < 0)
-		return sigwait(set, &signal) == 0 ? signal : 0;
-	signal = sigtimedwait(set, NULL, &t);
-	return signal > 0 ? signal : 0;
-}
 
 /* What systemd's watchdog is told is what /livez says: every thread ticks. Returns the milliseconds
  * to the next time; -1: there is no watchdog. */
@@ -66,7 +41,7 @@ static void drain(struct house *house, const sigset_t *set)
 	for (; !house_empty(house) && now < until; now = clock_mono_us()) {
 		if (now >= feed)
 			feed = now + feed_watchdog(house) * 1000;
-		if (wait_signal(set, LOOK_MS)) {
+		if (ending_signal_wait(set, LOOK_MS)) {
 			log_warn("a second signal: what is in flight is left to others", LOG_END);
 			return;
 		}
@@ -78,11 +53,8 @@ static int run(const struct settings *settings)
 	struct house house;
 	struct httpd *admin;
 	struct err e = {0};
-	sigset_t set = ending_signals();
+	sigset_t set = ending_signals_block();
 
-	/* Blocked before there are threads, so that every thread has them blocked and main alone
-	 * receives them. */
-	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	if (!house_start(&house, settings, &e)) {
 		fprintf(stderr, "cpoa worker: %s\n", e.text);
 		return EXIT_USAGE;
@@ -97,7 +69,7 @@ static int run(const struct settings *settings)
 		 log_str("service.commit", CPOA_COMMIT), log_int("cpoa.threads", settings->threads),
 		 log_int("cpoa.inflight_limit", settings->max_inflight), LOG_END);
 	notify_send("READY=1");
-	while (!wait_signal(&set, feed_watchdog(&house)))
+	while (!ending_signal_wait(&set, feed_watchdog(&house)))
 		;
 	drain(&house, &set);
 	house_stop(&house);
