@@ -196,6 +196,33 @@ Test(ctl, wait_prints_events_as_json_lines)
 	world_close(w);
 }
 
+Test(ctl, a_terminal_shows_what_it_waits_for)
+{
+	struct world *w = open_with_worker();
+	const char *out, *command;
+
+	world_control(w, "{\"latency\":250}");
+	command = world_format(w, "'%s' enqueue podcast_generation --arg topic=Tea --wait",
+			       getenv("CPOA_BIN"));
+	cr_assert_eq(world_run(w, &out,
+			       (const char *const[]){"/usr/bin/env", "TERM=xterm", "COLUMNS=100",
+						     "script", "-qec", command, "/dev/null", NULL}),
+		     0);
+	has(out, " s  | waiting for a worker\r\033[K");
+	has(out, " s  pswa_script_generation    Crafting script...\r\n");
+	has(out, " vfa_audio_generation\r\033[K");
+	/* Nothing of it where there is no terminal, or a dumb one. */
+	cr_assert_eq(world_run(w, &out,
+			       (const char *const[]){"/usr/bin/env", "TERM=dumb", "COLUMNS=100",
+						     "script", "-qec", command, "/dev/null", NULL}),
+		     0);
+	has(out, " s  pswa_script_generation    Crafting script...\r\n");
+	cr_assert_null(strstr(out, "waiting for"));
+	cr_assert_eq(world_cpoa(w, &out, PODCAST, "--arg", "topic=Tea"), DONE);
+	cr_assert_null(strchr(out, '\r'));
+	world_close(w);
+}
+
 Test(ctl, wait_ends_with_the_workflow)
 {
 	struct world *w = open_with_worker();

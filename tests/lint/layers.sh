@@ -3,6 +3,7 @@
 #
 #   ctl, main -> engine -> workflows -> agents -> core -> common
 #   ctl, main -> bridge -> core
+#   ctl -> client -> common
 #
 # worker/harvest may be used by engine, ctl, main and agents, and uses common only. A foreign
 # library's header is included only in the files that wrap it. tests/ may include anything.
@@ -16,7 +17,7 @@ findings=$(awk '
 	# The layer of a file: the higher may include the lower.
 	function layer(f) {
 		if (f ~ /^(include|common)\//) return "common"
-		if (f ~ /^worker\/(core|agents|workflows|engine|bridge|harvest|ctl)\//) {
+		if (f ~ /^worker\/(core|agents|workflows|engine|bridge|client|harvest|ctl)\//) {
 			split(f, part, "/")
 			return part[2]
 		}
@@ -28,6 +29,8 @@ findings=$(awk '
 		if (from == to || to == "") return 1
 		if (to == "tests") return 0
 		if (from == "bridge") return to ~ /^(core|common)$/
+		if (from == "client") return to == "common"
+		if (to == "client") return from == "ctl"
 		if (to == "bridge") return from ~ /^(ctl|main)$/
 		if (from == "harvest") return to == "common"
 		if (to == "harvest") return from ~ /^(agents|engine|ctl|main)$/

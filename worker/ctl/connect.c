@@ -63,6 +63,32 @@ int connect_mq(const struct settings *s, struct mq **mq)
 	return *mq ? EXIT_DONE : complain(&e);
 }
 
+int complain_client(const struct cpoa_client_error *error)
+{
+	say("%s", error->text);
+	return error->code == CPOA_CLIENT_USAGE ? EXIT_USAGE : EXIT_NO_SERVER;
+}
+
+static void notice(void *ctx, const char *text)
+{
+	(void)ctx;
+	say("%s", text);
+}
+
+int connect_client(const struct settings *s, struct cpoa_client **client)
+{
+	const struct cpoa_client_options o = {.url = s->amqp_url,
+					      .ca_file = s->amqp_ca_file,
+					      .cert_file = s->amqp_cert_file,
+					      .key_file = s->amqp_key_file,
+					      .name = "cpoa",
+					      .notice = notice};
+	struct cpoa_client_error error = {0};
+
+	*client = cpoa_client_connect(&o, &error);
+	return *client ? EXIT_DONE : complain_client(&error);
+}
+
 int complain_query(struct err *e)
 {
 	/* undefined_table, undefined_column */

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 
+#include "cpoa/client.h"
 #include "cpoa/db.h"
 #include "cpoa/err.h"
 #include "cpoa/mq.h"
@@ -17,6 +18,7 @@
 /* Prints the error's text and returns its code: usage 2, lost 4, refused 5, anything else 1. */
 int complain(const struct err *e);
 int exit_code_of(const struct err *e);
+int complain_client(const struct cpoa_client_error *error); /* usage 2, anything else 4 */
 
 int load_settings(struct settings *s);
 
@@ -26,6 +28,7 @@ bool db_configured(const struct settings *s);
 /* For a command that cannot do without. */
 int connect_db(const struct settings *s, struct db **db);
 int connect_mq(const struct settings *s, struct mq **mq);
+int connect_client(const struct settings *s, struct cpoa_client **client);
 
 /* A query's error; that a table is missing is said so that the reader knows what to do. */
 int complain_query(struct err *e);

@@ -2,20 +2,17 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cpoa/client.h"
 #include "cpoa/clock.h"
 #include "cpoa/json.h"
 
 #include "ctl/args.h"
 #include "ctl/connect.h"
 #include "ctl/ctl.h"
-#include "ctl/follow.h"
 #include "ctl/interrupt.h"
 #include "ctl/order.h"
 #include "ctl/output.h"
-#include "ctl/publish.h"
 #include "ctl/wait.h"
-
-enum { BINDING_SIZE = 128 };
 
 struct wish {
 	struct order order;
@@ -48,23 +45,25 @@ static void print_receipt(const struct wish *wish)
 	json_put(&receipt);
 }
 
-static int send(const struct settings *s, const struct wish *wish)
+static int send(struct cpoa_client *client, const struct wish *wish)
 {
-	struct mq_publish message = order_message(&wish->order);
-	int code = publish(s, &message);
+	const struct cpoa_client_job job = order_job(&wish->order);
+	struct cpoa_client_ticket ticket;
+	struct cpoa_client_error error = {0};
 
-	if (code == EXIT_DONE)
-		print_receipt(wish);
-	return code;
+	if (!cpoa_client_enqueue(client, &job, &ticket, &error))
+		return complain_client(&error);
+	print_receipt(wish);
+	return EXIT_DONE;
 }
 
-static int send_and_wait(const struct settings *s, const struct wish *wish)
+static int send_and_wait(struct cpoa_client *client, const struct settings *s,
+			 const struct wish *wish)
 {
 	const struct order *o = &wish->order;
-	struct follow follow;
 	struct wait wait = {
 		.settings = s,
-		.follow = &follow,
+		.client = client,
 		.type = o->type,
 		.workflow_id = o->workflow_id,
 		.message_id = o->message_id,
@@ -72,40 +71,39 @@ static int send_and_wait(const struct settings *s, const struct wish *wish)
 		.json = wish->json,
 		.timeout_us = wish->timeout_us,
 	};
-	char binding[BINDING_SIZE];
-	struct err e = {0};
+	struct cpoa_client_error error = {0};
 	int code;
 
-	snprintf(binding, sizeof(binding), "%.100s.#", o->type);
-	if (!follow_open(&follow, s, binding, &e)) {
-		complain(&e);
-		return e.class == ERR_USAGE ? EXIT_USAGE : EXIT_NO_SERVER;
-	}
+	if (!cpoa_client_follow(client, o->type, &error))
+		return complain_client(&error);
 	wait.began_us = clock_mono_us();
 	wait.began_wall_us = clock_wall_us();
-	code = send(s, wish);
-	if (code == EXIT_DONE) {
-		interrupt_catch();
-		code = wait_for_end(&wait);
-	}
-	follow_close(&follow);
-	return code;
+	code = send(client, wish);
+	if (code != EXIT_DONE)
+		return code;
+	interrupt_catch();
+	return wait_for_end(&wait);
 }
 
 static int run(struct wish *wish)
 {
 	AUTO(settings_release) struct settings s = {0};
+	struct cpoa_client *client;
 	struct err e = {0};
 	int code;
 
 	if (!order_fill(&wish->order, &e) || !order_check(&wish->order, &e))
 		return complain(&e);
 	code = load_settings(&s);
+	if (code == EXIT_DONE)
+		code = connect_client(&s, &client);
 	if (code != EXIT_DONE)
 		return code;
 	if (*wish->order.task_id)
 		say("task_id %s", wish->order.task_id);
-	return wish->order.wait ? send_and_wait(&s, wish) : send(&s, wish);
+	code = wish->order.wait ? send_and_wait(client, &s, wish) : send(client, wish);
+	cpoa_client_close(client);
+	return code;
 }
 
 static bool read_wish(struct wish *wish, int argc, char **argv, struct err *e)

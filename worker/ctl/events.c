@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cpoa/client.h"
 #include "cpoa/clock.h"
 #include "cpoa/json.h"
 #include "cpoa/strbuf.h"
@@ -10,32 +11,41 @@
 #include "ctl/args.h"
 #include "ctl/connect.h"
 #include "ctl/ctl.h"
-#include "ctl/follow.h"
+#include "ctl/elapsed.h"
 #include "ctl/interrupt.h"
 #include "ctl/order.h"
 #include "ctl/output.h"
+#include "ctl/spinner.h"
 #include "ctl/told.h"
 
-enum { LOOK_MS = 500, BINDING_SIZE = 272, TYPE_MAX = 255 };
+enum { LOOK_MS = 500, EVENT_DEPTH = 64 };
 
 struct wish {
 	const char *type, *workflow; /* NULL: any */
 	bool json;
 	int64_t count, timeout_us; /* 0: no end */
+
+	struct spinner spinner;
+	int64_t began_us;
+	struct elapsed elapsed;
 };
 
-static void print_line(struct json_object *event)
+static void print_line(struct wish *wish, struct json_object *event)
 {
 	AUTO(strbuf_release) struct strbuf line, clean;
 	char time[TIME_TEXT_SIZE];
 	const char *message = told_message(event);
-	int64_t at = 0;
+	char took[CLOCK_TEXT_SIZE] = "";
+	int64_t at = 0, seen;
 
 	if (!clock_parse(json_str(event, "time"), &at))
 		at = clock_wall_us();
+	seen = elapsed_since(&wish->elapsed, told_workflow(event), at);
+	if (seen >= 0)
+		clock_duration_text(took, seen);
 	strbuf_init(&line, TEXT_CLEAN_MAX);
 	strbuf_init(&clean, 4 * TEXT_CLEAN_MAX);
-	strbuf_addf(&line, "%s  %-29s  %s  ", time_text(time, at), told_type(event),
+	strbuf_addf(&line, "%s  %8s  %-29s  %s  ", time_text(time, at), took, told_type(event),
 		    told_workflow(event));
 	strbuf_addf(&line, "%s%s%s", told_stage(event), *message ? ": " : "", message);
 	text_clean(&clean, line.buf, output_width());
@@ -44,41 +54,62 @@ static void print_line(struct json_object *event)
 }
 
 /* Whether it is one that was asked for. */
-static bool show(const struct wish *wish, struct json_object *event)
+static bool show(struct wish *wish, struct json_object *event)
 {
 	if (wish->workflow && strcasecmp(told_workflow(event), wish->workflow) != 0)
 		return false;
 	if (wish->json)
 		print_json(event);
 	else
-		print_line(event);
+		print_line(wish, event);
 	return true;
 }
 
-static int follow(struct follow *f, const struct wish *wish)
+static bool on_event(struct wish *wish, const struct cpoa_client_event *event)
+{
+	AUTO(json_put) struct json_object *o = NULL;
+	struct err e = {0};
+
+	return json_read(event->json, event->len, EVENT_DEPTH, JSON_MEND, &o, &e) == JSON_OK &&
+	       show(wish, o);
+}
+
+/* How many events have been shown more. */
+static int hear(struct wish *wish, struct cpoa_client *client, int timeout_ms)
+{
+	struct cpoa_client_error error = {0};
+	struct cpoa_client_event event;
+	enum cpoa_client_news news;
+
+	spinner_show(&wish->spinner, "waiting for events", clock_mono_us() - wish->began_us);
+	news = cpoa_client_next(client, timeout_ms, &event, &error);
+	spinner_clear(&wish->spinner);
+	switch (news) {
+	case CPOA_CLIENT_EVENT:
+		return on_event(wish, &event);
+	case CPOA_CLIENT_GONE:
+		say("%s; connecting again", error.text);
+		break;
+	case CPOA_CLIENT_BACK:
+		say("connected again; what was published meanwhile is not shown");
+		break;
+	case CPOA_CLIENT_NOTHING:
+		break;
+	}
+	return 0;
+}
+
+static int follow(struct cpoa_client *client, struct wish *wish)
 {
 	int64_t until = wish->timeout_us ? clock_mono_us() + wish->timeout_us : INT64_MAX;
+	int look_ms = wish->spinner.on ? SPINNER_MS : LOOK_MS;
 	int64_t shown = 0;
 
 	while (!interrupted() && clock_mono_us() < until && (!wish->count || shown < wish->count) &&
 	       !ferror(stdout)) {
 		int64_t left_ms = (until - clock_mono_us()) / 1000;
-		AUTO(json_put) struct json_object *event = NULL;
-		struct err e = {0};
 
-		switch (follow_next(f, (int)(left_ms < LOOK_MS ? left_ms : LOOK_MS), &event, &e)) {
-		case FOLLOW_EVENT:
-			shown += show(wish, event);
-			break;
-		case FOLLOW_LOST:
-			say("%s; connecting again", e.text);
-			break;
-		case FOLLOW_BACK:
-			say("connected again; what was published meanwhile is not shown");
-			break;
-		case FOLLOW_NOTHING:
-			break;
-		}
+		shown += hear(wish, client, (int)(left_ms < look_ms ? left_ms : look_ms));
 	}
 	if (wish->count && shown < wish->count && !interrupted()) {
 		say("%lld of %lld events came in time", (long long)shown, (long long)wish->count);
@@ -103,25 +134,26 @@ static int check(const struct wish *wish)
 	return EXIT_DONE;
 }
 
-static int run(const struct wish *wish)
+static int run(struct wish *wish)
 {
 	AUTO(settings_release) struct settings s = {0};
-	char binding[BINDING_SIZE];
-	struct follow f;
-	struct err e = {0};
+	struct cpoa_client_error error = {0};
+	struct cpoa_client *client;
 	int code = load_settings(&s);
 
+	if (code == EXIT_DONE)
+		code = connect_client(&s, &client);
 	if (code != EXIT_DONE)
 		return code;
-	snprintf(binding, sizeof(binding), "%.*s%s#", TYPE_MAX, wish->type ? wish->type : "",
-		 wish->type ? "." : "");
-	if (!follow_open(&f, &s, binding, &e)) {
-		complain(&e);
-		return e.class == ERR_USAGE ? EXIT_USAGE : EXIT_NO_SERVER;
+	if (cpoa_client_follow(client, wish->type, &error)) {
+		interrupt_catch();
+		spinner_init(&wish->spinner, !wish->json);
+		wish->began_us = clock_mono_us();
+		code = follow(client, wish);
+	} else {
+		code = complain_client(&error);
 	}
-	interrupt_catch();
-	code = follow(&f, wish);
-	follow_close(&f);
+	cpoa_client_close(client);
 	return code;
 }
 
@@ -154,7 +186,10 @@ const struct command cmd_events = {
 	.usage =
 		"usage: cpoa events [--type T] [--workflow ID] [--json] [--count N] [--timeout S]\n"
 		"\n"
-		"Prints each event as it is published, until Ctrl-C: time, type, workflow, stage. "
+		"Prints each event as it is published, until Ctrl-C: time, time since its workflow "
+		"was "
+		"first seen, type,\n"
+		"workflow, stage. "
 		"It listens through a\n"
 		"queue of its own that goes with it, so nobody else misses anything.\n"
 		"\n"

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "cpoa/arena.h"
-#include "cpoa/clock.h"
 #include "cpoa/json.h"
 #include "cpoa/strbuf.h"
 
@@ -82,13 +81,8 @@ static bool fill_ids(struct order *o, struct err *e)
 	return true;
 }
 
-static void add_header(struct order *o, const char *name, const char *value)
-{
-	o->headers[o->n_headers++] = (struct mq_header){.name = name, .value = value};
-}
-
 /* Whoever has called us may be part of a trace. */
-static void fill_headers(struct order *o)
+static void fill_trace(struct order *o)
 {
 	const char *state = getenv("TRACESTATE");
 	struct trace parent, trace;
@@ -96,13 +90,7 @@ static void fill_headers(struct order *o)
 
 	trace = traced ? trace_child(&parent) : trace_new();
 	trace_text(&trace, o->traceparent);
-	o->n_headers = 0;
-	add_header(o, "X-Workflow-ID", o->workflow_id);
-	add_header(o, "traceparent", o->traceparent);
-	if (o->key)
-		add_header(o, "X-Idempotency-Key", o->key);
-	if (traced && state && trace_state_ok(state))
-		add_header(o, "tracestate", state);
+	o->tracestate = traced && state && trace_state_ok(state) ? state : NULL;
 }
 
 bool order_fill(struct order *o, struct err *e)
@@ -115,7 +103,7 @@ bool order_fill(struct order *o, struct err *e)
 			       KEY_MAX);
 	if (!fill_body(o, e) || !fill_ids(o, e))
 		return false;
-	fill_headers(o);
+	fill_trace(o);
 	return true;
 }
 
@@ -132,7 +120,9 @@ static bool check_as_worker(const struct order *o, const struct workflow *workfl
 {
 	AUTO(arena_release) struct arena arena;
 	AUTO(json_put) struct json_object *args = NULL;
-	struct mq_header headers[ORDER_HEADERS];
+	struct mq_header headers[3] = {{"X-Workflow-ID", o->workflow_id},
+				       {"traceparent", o->traceparent},
+				       {"X-Idempotency-Key", o->key}};
 	struct job job = {0};
 	struct mq_message m = {
 		.exchange = EXCHANGE_JOBS,
@@ -140,13 +130,12 @@ static bool check_as_worker(const struct order *o, const struct workflow *workfl
 		.content_type = "application/json",
 		.message_id = o->message_id,
 		.headers = headers,
-		.n_headers = o->n_headers,
+		.n_headers = o->key ? 3 : 2,
 		.body = o->text,
 		.body_len = o->len,
 		.body_size = o->len,
 	};
 
-	memcpy(headers, o->headers, sizeof(headers));
 	arena_init(&arena, ARENA_FIRST);
 	return job_read(&job, &arena, workflow, &m, &args, e) == JOB_GOOD;
 }
@@ -167,19 +156,15 @@ bool order_check(const struct order *o, struct err *e)
 	return good;
 }
 
-struct mq_publish order_message(const struct order *o)
+struct cpoa_client_job order_job(const struct order *o)
 {
-	return (struct mq_publish){
-		.exchange = EXCHANGE_JOBS,
-		.routing_key = o->type,
-		.content_type = "application/json",
+	return (struct cpoa_client_job){
+		.type = o->type,
+		.arguments = o->text,
+		.idempotency_key = o->key,
 		.message_id = o->message_id,
-		.persistent = true,
-		.mandatory = true,
-		.timestamp = clock_wall_us() / 1000000,
-		.headers = o->headers,
-		.n_headers = o->n_headers,
-		.body = o->text,
-		.len = o->len,
+		.workflow_id = o->workflow_id,
+		.traceparent = o->traceparent,
+		.tracestate = o->tracestate,
 	};
 }

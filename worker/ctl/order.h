@@ -9,14 +9,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "cpoa/client.h"
 #include "cpoa/err.h"
-#include "cpoa/mq.h"
 #include "cpoa/trace.h"
 #include "cpoa/uuid.h"
 
 #include "ctl/args.h"
-
-enum { ORDER_HEADERS = 4 };
 
 /* The first block is the user's; order_fill() makes the rest of it. */
 struct order {
@@ -32,21 +30,20 @@ struct order {
 	char task_id[UUID_TEXT_SIZE]; /* that was filled in; "" when none was */
 	char message_id[UUID_TEXT_SIZE], workflow_id[UUID_TEXT_SIZE],
 		traceparent[TRACE_PARENT_SIZE];
-	struct mq_header headers[ORDER_HEADERS];
-	size_t n_headers;
+	const char *tracestate; /* NULL: none */
 };
 
 /* False (ERR_USAGE): it is no type of job; the text lists those that are. */
 MUST_CHECK bool order_type(const char *type, struct err *e);
 
-/* Makes body, ids and headers. False (ERR_USAGE): a sentence. */
+/* Makes body and ids. False (ERR_USAGE): a sentence. */
 MUST_CHECK bool order_fill(struct order *o, struct err *e);
 
 /* Reads it with a worker's own eyes: what would become a dead letter is told now. */
 MUST_CHECK bool order_check(const struct order *o, struct err *e);
 
-/* The message to be published; it points into the order. */
-struct mq_publish order_message(const struct order *o);
+/* The job to be enqueued; it points into the order. */
+struct cpoa_client_job order_job(const struct order *o);
 
 void order_release(struct order *o);
 

@@ -186,14 +186,3 @@ int publish_all(const struct settings *s, struct mq **mq, struct publishing *lis
 	return code;
 }
 
-int publish(const struct settings *s, const struct mq_publish *message)
-{
-	AUTO(mq_close_ptr) struct mq *mq = NULL;
-	struct publishing one = {.message = *message};
-	int code = publish_all(s, &mq, &one, 1);
-
-	if (code != EXIT_DONE || one.fate == FATE_TAKEN)
-		return code;
-	say("%s", one.why);
-	return EXIT_NO_SERVER;
-}

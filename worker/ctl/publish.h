@@ -32,7 +32,4 @@ void publishing_refuse(struct publishing *p, const char *why);
  */
 int publish_all(const struct settings *s, struct mq **mq, struct publishing *list, int n);
 
-/* One, on a connection of its own; that it was refused is EXIT_NO_SERVER as well. */
-int publish(const struct settings *s, const struct mq_publish *message);
-
 #endif

@@ -55,6 +55,7 @@ static int on_event(struct wait *w, struct json_object *event)
 		print_json(event);
 	else
 		told_print_line(event, clock_mono_us() - w->began_us);
+	snprintf(w->stage, sizeof(w->stage), "%s", told_stage(event));
 	if (kind == EVENT_STARTED || kind == EVENT_PROGRESS)
 		return GOES_ON;
 	if (w->json)
@@ -148,22 +149,44 @@ static int look(struct wait *w)
 
 /* ---- both ---- */
 
-static int listen(struct wait *w)
+static int on_news(struct wait *w, const struct cpoa_client_event *event)
 {
-	AUTO(json_put) struct json_object *event = NULL;
+	AUTO(json_put) struct json_object *o = NULL;
 	struct err e = {0};
 
-	switch (follow_next(w->follow, TICK_MS, &event, &e)) {
-	case FOLLOW_EVENT:
-		return on_event(w, event);
-	case FOLLOW_LOST:
-		say("%s; connecting again, the workflow goes on meanwhile", e.text);
+	if (json_read(event->json, event->len, TERMINAL_DEPTH, JSON_MEND, &o, &e) != JSON_OK)
+		return GOES_ON;
+	return on_event(w, o);
+}
+
+/* The last line of a terminal, until something has come. */
+static enum cpoa_client_news hear(struct wait *w, struct cpoa_client_event *event,
+				  struct cpoa_client_error *error)
+{
+	enum cpoa_client_news news;
+
+	spinner_show(&w->spinner, w->stage, clock_mono_us() - w->began_us);
+	news = cpoa_client_next(w->client, w->spinner.on ? SPINNER_MS : TICK_MS, event, error);
+	spinner_clear(&w->spinner);
+	return news;
+}
+
+static int listen(struct wait *w)
+{
+	struct cpoa_client_event event;
+	struct cpoa_client_error error = {0};
+
+	switch (hear(w, &event, &error)) {
+	case CPOA_CLIENT_EVENT:
+		return on_news(w, &event);
+	case CPOA_CLIENT_GONE:
+		say("%s; connecting again, the workflow goes on meanwhile", error.text);
 		break;
-	case FOLLOW_BACK:
+	case CPOA_CLIENT_BACK:
 		say("connected again");
 		break;
-	case FOLLOW_NOTHING:
-		if (!w->db && follow_lost_ms(w->follow) > PATIENCE_MS) {
+	case CPOA_CLIENT_NOTHING:
+		if (!w->db && cpoa_client_gone_ms(w->client) > PATIENCE_MS) {
 			say("no broker for %d s, and no PostgreSQL to ask; `cpoa workflow show %s` "
 			    "tells later",
 			    PATIENCE_MS / 1000, w->workflow_id);
@@ -179,6 +202,8 @@ int wait_for_end(struct wait *w)
 	int code = GOES_ON;
 
 	w->look_at_ms = clock_mono_ms() + LOOK_MS;
+	snprintf(w->stage, sizeof(w->stage), "waiting for a worker");
+	spinner_init(&w->spinner, !w->json);
 	while (code == GOES_ON) {
 		if (interrupted()) {
 			say("no longer waiting; the workflow goes on: `cpoa workflow show %s`",

@@ -8,12 +8,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "ctl/follow.h"
+#include "cpoa/client.h"
+
+#include "ctl/spinner.h"
 #include "engine/settings.h"
+
+enum { WAIT_STAGE_SIZE = 64 };
 
 struct wait {
 	const struct settings *settings;
-	struct follow *follow; /* subscribed before the job was published */
+	struct cpoa_client *client; /* follows events since before the job was published */
 	const char *type, *workflow_id, *message_id;
 	const char *key;    /* given by the user, or NULL: then the job may be one that was there
 			       already */
@@ -27,6 +31,8 @@ struct wait {
 	int64_t look_at_ms;
 	bool row_ended; /* seen in the row already: its event should be here any moment */
 	bool told_other, told_no_db;
+	struct spinner spinner;
+	char stage[WAIT_STAGE_SIZE]; /* that it is in, as far as it was heard */
 };
 
 /* Prints stages and result; returns the exit code. */
