@@ -10,9 +10,9 @@
 #include "ctl/manual.h"
 
 const struct command *const command_table[] = {
-	&cmd_worker, &cmd_migrate, &cmd_topology,   &cmd_enqueue, &cmd_workflow,
-	&cmd_dead,   &cmd_events,  &cmd_asf_bridge, &cmd_harvest, &cmd_doctor,
-	&cmd_prune,  &cmd_health,  &cmd_version,    &cmd_help,	  NULL,
+	&cmd_worker, &cmd_migrate,    &cmd_topology, &cmd_enqueue, &cmd_workflow, &cmd_dead,
+	&cmd_events, &cmd_asf_bridge, &cmd_harvest,  &cmd_doctor,  &cmd_prune,	  &cmd_bench,
+	&cmd_health, &cmd_version,    &cmd_help,     NULL,
 };
 
 enum { COMMANDS_MAX = 32 };

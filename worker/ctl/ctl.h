@@ -42,8 +42,8 @@ extern const struct command *const command_table[];
 void command_help(const struct command *c);
 
 extern const struct command cmd_worker, cmd_migrate, cmd_topology, cmd_enqueue, cmd_workflow,
-	cmd_dead, cmd_events, cmd_asf_bridge, cmd_harvest, cmd_doctor, cmd_prune, cmd_health,
-	cmd_version, cmd_help;
+	cmd_dead, cmd_events, cmd_asf_bridge, cmd_harvest, cmd_doctor, cmd_prune, cmd_bench,
+	cmd_health, cmd_version, cmd_help;
 
 /* The command of that name; NULL: there is none, and the nearest was said. */
 const struct command *command_find(const char *name);

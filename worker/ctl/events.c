@@ -27,10 +27,11 @@ struct wish {
 
 	struct spinner spinner;
 	int64_t began_us;
-	struct elapsed elapsed;
 };
 
-static void print_line(struct wish *wish, struct json_object *event)
+static struct elapsed seen_workflows; /* too large for a stack */
+
+static void print_line(struct json_object *event)
 {
 	AUTO(strbuf_release) struct strbuf line, clean;
 	char time[TIME_TEXT_SIZE];
@@ -40,7 +41,7 @@ static void print_line(struct wish *wish, struct json_object *event)
 
 	if (!clock_parse(json_str(event, "time"), &at))
 		at = clock_wall_us();
-	seen = elapsed_since(&wish->elapsed, told_workflow(event), at);
+	seen = elapsed_since(&seen_workflows, told_workflow(event), at);
 	if (seen >= 0)
 		clock_duration_text(took, seen);
 	strbuf_init(&line, TEXT_CLEAN_MAX);
@@ -54,18 +55,18 @@ static void print_line(struct wish *wish, struct json_object *event)
 }
 
 /* Whether it is one that was asked for. */
-static bool show(struct wish *wish, struct json_object *event)
+static bool show(const struct wish *wish, struct json_object *event)
 {
 	if (wish->workflow && strcasecmp(told_workflow(event), wish->workflow) != 0)
 		return false;
 	if (wish->json)
 		print_json(event);
 	else
-		print_line(wish, event);
+		print_line(event);
 	return true;
 }
 
-static bool on_event(struct wish *wish, const struct cpoa_client_event *event)
+static bool on_event(const struct wish *wish, const struct cpoa_client_event *event)
 {
 	AUTO(json_put) struct json_object *o = NULL;
 	struct err e = {0};

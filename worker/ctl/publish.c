@@ -185,4 +185,3 @@ int publish_all(const struct settings *s, struct mq **mq, struct publishing *lis
 		complain(&e);
 	return code;
 }
-
