@@ -144,83 +144,113 @@ Test(client, a_podcast_is_followed_and_the_waiting_can_be_ended)
 	world_close(w);
 }
 
-/* ---- a confirm that is lost ---- */
+/* ---- connections that are lost ---- */
+
+enum { LINES_MAX = 16 };
 
 /*
- * Stands between client and broker. The first connection is cut when the job has gone through and
- * the broker has answered it: the confirm is lost. Later ones pass.
+ * Stands between client and broker. With `eats_confirm`, the first connection is cut when the job
+ * has gone through and the broker has answered it. `epoch` counted up cuts all that there are.
  */
 struct proxy {
 	int listener;
 	struct sockaddr_in broker;
+	pthread_t thread;
+	bool eats_confirm;
 	atomic_bool stop;
-	atomic_int cut, connections;
+	atomic_int cut, epoch, connections;
 };
 
-static bool passes(struct proxy *p, int from, int to, bool *armed, bool to_broker)
+struct line {
+	struct proxy *proxy;
+	pthread_t thread;
+	int client, broker, epoch;
+	bool armed; /* the job has gone through */
+};
+
+static bool passes(struct line *l, int from, int to)
 {
+	struct proxy *p = l->proxy;
 	char buf[65536];
 	ssize_t n = recv(from, buf, sizeof(buf), 0);
 
 	if (n <= 0)
 		return false;
-	if (!to_broker && *armed) {
+	if (to == l->client && l->armed) {
 		atomic_fetch_add(&p->cut, 1);
 		return false;
 	}
-	if (to_broker && atomic_load(&p->cut) == 0 &&
+	if (to == l->broker && p->eats_confirm && atomic_load(&p->cut) == 0 &&
 	    memmem(buf, (size_t)n, "lost confirm", strlen("lost confirm")))
-		*armed = true;
+		l->armed = true;
 	return send(to, buf, (size_t)n, MSG_NOSIGNAL) == n;
 }
 
-static void pass_all(struct proxy *p, int client)
+static void *line_thread(void *arg)
 {
-	int broker = socket(AF_INET, SOCK_STREAM, 0);
-	struct pollfd fds[] = {{client, POLLIN, 0}, {broker, POLLIN, 0}};
-	bool armed = false, up;
+	struct line *l = arg;
+	struct proxy *p = l->proxy;
+	struct pollfd fds[] = {{l->client, POLLIN, 0}, {l->broker, POLLIN, 0}};
+	bool up = connect(l->broker, (const struct sockaddr *)&p->broker, sizeof(p->broker)) == 0;
 
-	up = connect(broker, (const struct sockaddr *)&p->broker, sizeof(p->broker)) == 0;
-	while (up && !atomic_load(&p->stop)) {
-		poll(fds, 2, 50);
+	while (up && !atomic_load(&p->stop) && atomic_load(&p->epoch) == l->epoch) {
+		poll(fds, 2, 20);
 		if (fds[0].revents)
-			up = passes(p, client, broker, &armed, true);
+			up = passes(l, l->client, l->broker);
 		if (up && fds[1].revents)
-			up = passes(p, broker, client, &armed, false);
+			up = passes(l, l->broker, l->client);
 	}
-	close(client);
-	close(broker);
+	close(l->client);
+	close(l->broker);
+	return NULL;
 }
 
 static void *proxy_thread(void *arg)
 {
 	struct proxy *p = arg;
+	struct line lines[LINES_MAX];
+	int n = 0;
 
 	while (!atomic_load(&p->stop)) {
 		struct pollfd fd = {p->listener, POLLIN, 0};
 
-		if (poll(&fd, 1, 50) != 1)
+		if (poll(&fd, 1, 20) != 1 || n == LINES_MAX)
 			continue;
+		lines[n] = (struct line){.proxy = p,
+					 .client = accept(p->listener, NULL, NULL),
+					 .broker = socket(AF_INET, SOCK_STREAM, 0),
+					 .epoch = atomic_load(&p->epoch)};
+		pthread_create(&lines[n].thread, NULL, line_thread, &lines[n]);
+		n++;
 		atomic_fetch_add(&p->connections, 1);
-		pass_all(p, accept(p->listener, NULL, NULL));
 	}
+	while (n)
+		pthread_join(lines[--n].thread, NULL);
 	return NULL;
 }
 
-/* Where it listens. */
-static int proxy_open(struct proxy *p, const char *url)
+/* The URL of the world's vhost by way of it. */
+static const char *proxy_open(struct proxy *p, struct world *w)
 {
 	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t len = sizeof(at);
-	const char *host = strchr(url, '@');
+	const char *host = strchr(w->amqp_url, '@');
 
 	p->broker = at;
 	p->broker.sin_port = htons((uint16_t)strtoul(strchr(host, ':') + 1, NULL, 10));
 	p->listener = socket(AF_INET, SOCK_STREAM, 0);
 	cr_assert_eq(bind(p->listener, (const struct sockaddr *)&at, sizeof(at)), 0);
-	cr_assert_eq(listen(p->listener, 8), 0);
+	cr_assert_eq(listen(p->listener, LINES_MAX), 0);
 	cr_assert_eq(getsockname(p->listener, (struct sockaddr *)&at, &len), 0);
-	return ntohs(at.sin_port);
+	cr_assert_eq(pthread_create(&p->thread, NULL, proxy_thread, p), 0);
+	return world_format(w, "amqp://guest:guest@127.0.0.1:%d/%s", ntohs(at.sin_port), w->name);
+}
+
+static void proxy_close(struct proxy *p)
+{
+	atomic_store(&p->stop, true);
+	pthread_join(p->thread, NULL);
+	close(p->listener);
 }
 
 Test(client, a_lost_confirm_leads_to_two_messages_and_one_workflow)
@@ -229,22 +259,16 @@ Test(client, a_lost_confirm_leads_to_two_messages_and_one_workflow)
 	const struct cpoa_client_job job = {.type = "podcast_generation", .arguments = podcast};
 	struct cpoa_client_ticket ticket;
 	struct cpoa_client *client;
-	struct proxy proxy = {0};
-	pthread_t thread;
-	int port;
+	struct proxy proxy = {.eats_confirm = true};
 
 	cr_assert_eq(world_cpoa(w, NULL, "topology", "apply"), 0);
-	port = proxy_open(&proxy, w->amqp_url);
-	cr_assert_eq(pthread_create(&thread, NULL, proxy_thread, &proxy), 0);
-	client = connect_to(world_format(w, "amqp://guest:guest@127.0.0.1:%d/%s", port, w->name));
+	client = connect_to(proxy_open(&proxy, w));
 	cr_assert(cpoa_client_enqueue(client, &job, &ticket, &error), "%s", error.text);
 	cr_assert_eq(atomic_load(&proxy.cut), 1);
 	cr_assert_eq(atomic_load(&proxy.connections), 2);
 	cr_assert_eq(world_queue(w, "cpoa.jobs.podcast_generation"), 2);
 	cpoa_client_close(client);
-	atomic_store(&proxy.stop, true);
-	pthread_join(thread, NULL);
-	close(proxy.listener);
+	proxy_close(&proxy);
 
 	world_agents(w, NULL);
 	world_worker(w, NULL);
@@ -253,6 +277,50 @@ Test(client, a_lost_confirm_leads_to_two_messages_and_one_workflow)
 	cr_assert_eq(world_queue(w, "cpoa.jobs.podcast_generation"), 0);
 	cr_assert_eq(world_count(w, "SELECT count(*) FROM workflow_instances"), 1);
 	cr_assert_eq(world_count(w, "SELECT count(*) FROM dead_letters"), 0);
+	world_close(w);
+}
+
+static enum cpoa_client_news next_news(struct cpoa_client *client, struct cpoa_client_event *event)
+{
+	int64_t until = clock_mono_ms() + SOON_MS;
+	enum cpoa_client_news news = CPOA_CLIENT_NOTHING;
+
+	while (news == CPOA_CLIENT_NOTHING && clock_mono_ms() < until)
+		news = cpoa_client_next(client, 100, event, &error);
+	return news;
+}
+
+Test(client, a_lost_connection_is_told_and_made_anew)
+{
+	struct world *w = world_open();
+	const struct cpoa_client_job job = {.type = "popular_categories"};
+	const struct cpoa_client_job asks = {.type = "search_results_generation",
+					     .arguments = "{\"query\":\"tides\"}",
+					     .reply = true};
+	struct cpoa_client_ticket ticket;
+	struct cpoa_client_event event;
+	struct cpoa_client *client;
+	struct proxy proxy = {0};
+
+	cr_assert_eq(world_cpoa(w, NULL, "topology", "apply"), 0);
+	client = connect_to(proxy_open(&proxy, w));
+	cr_assert(cpoa_client_follow(client, NULL, &error), "%s", error.text);
+	cr_assert_eq(cpoa_client_gone_ms(client), 0);
+	cr_assert(cpoa_client_enqueue(client, &asks, &ticket, &error), "%s", error.text);
+	atomic_fetch_add(&proxy.epoch, 1);
+	cr_assert(!cpoa_client_wait(client, &ticket, SOON_MS, NULL, NULL, &event, &error));
+	cr_assert_eq(error.code, CPOA_CLIENT_REPLY_LOST, "%s", error.text);
+	cr_assert_eq(next_news(client, &event), CPOA_CLIENT_GONE);
+	cr_assert_eq(next_news(client, &event), CPOA_CLIENT_BACK);
+	/* All goes on, by either connection. */
+	world_agents(w, NULL);
+	world_worker(w, NULL);
+	cr_assert(cpoa_client_enqueue(client, &job, &ticket, &error), "%s", error.text);
+	cr_assert(cpoa_client_wait(client, &ticket, SOON_MS, NULL, NULL, &event, &error), "%s",
+		  error.text);
+	same(event.workflow_id, ticket.workflow_id);
+	cpoa_client_close(client);
+	proxy_close(&proxy);
 	world_close(w);
 }
 
