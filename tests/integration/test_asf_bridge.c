@@ -69,17 +69,18 @@ static bool drained(void *ctx)
 	       metric(w, 0, "cpoa_bridge_pending{kind=\"ui\"}") == 0;
 }
 
-/* ---- events that nobody but us has made ---- */
+/* ---- events that nobody but us has made: straight to the bridge's queue, for they are no whole
+ * ones ---- */
 
 static void post_event(struct world *w, const char *client, int n, const char *kind, int64_t age_ms,
 		       const char *more)
 {
 	char time[CLOCK_TEXT_SIZE];
-	struct job_spec event = {.exchange = "cpoa.events",
+	struct job_spec event = {.exchange = "",
+				 .routing_key = "cpoa.events.asf",
 				 .content_type = "application/cloudevents+json"};
 
 	clock_text(time, clock_wall_us() - age_ms * 1000);
-	event.routing_key = world_format(w, "podcast_generation.%s", kind);
 	event.body = world_format(
 		w,
 		"{\"specversion\":\"1.0\",\"type\":\"aethercast.cpoa.podcast_generation.%s\","

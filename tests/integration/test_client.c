@@ -45,7 +45,7 @@ Test(client, a_strangers_program_is_built_by_pkg_config_and_makes_a_podcast)
 	world_agents(w, "--latency", "20");
 	world_worker(w, NULL);
 	build = world_format(w,
-			     "cmake --install '%s' --prefix \"$PWD/prefix\" >/dev/null && "
+			     "cmake --install '%s' --component client --prefix \"$PWD/prefix\" >/dev/null && "
 			     "pc=$(find \"$PWD/prefix\" -name cpoa-client.pc) && "
 			     "PKG_CONFIG_PATH=${pc%%/*} && export PKG_CONFIG_PATH && "
 			     "cc -std=c11 -Wall -Wextra -pedantic -Werror %s '%s' -o program "
