@@ -44,14 +44,14 @@ Test(client, a_strangers_program_is_built_by_pkg_config_and_makes_a_podcast)
 
 	world_agents(w, "--latency", "20");
 	world_worker(w, NULL);
-	build = world_format(w,
-			     "cmake --install '%s' --component client --prefix \"$PWD/prefix\" >/dev/null && "
-			     "pc=$(find \"$PWD/prefix\" -name cpoa-client.pc) && "
-			     "PKG_CONFIG_PATH=${pc%%/*} && export PKG_CONFIG_PATH && "
-			     "cc -std=c11 -Wall -Wextra -pedantic -Werror %s '%s' -o program "
-			     "$(pkg-config --cflags --libs cpoa-client) && ./program",
-			     getenv("CPOA_BUILD"), getenv("CPOA_CLIENT_CFLAGS"),
-			     getenv("CPOA_CLIENT_PROGRAM"));
+	build = world_format(
+		w,
+		"cmake --install '%s' --component client --prefix \"$PWD/prefix\" >/dev/null && "
+		"pc=$(find \"$PWD/prefix\" -name cpoa-client.pc) && "
+		"PKG_CONFIG_PATH=${pc%%/*} && export PKG_CONFIG_PATH && "
+		"cc -std=c11 -Wall -Wextra -pedantic -Werror %s '%s' -o program "
+		"$(pkg-config --cflags --libs cpoa-client) && ./program",
+		getenv("CPOA_BUILD"), getenv("CPOA_CLIENT_CFLAGS"), getenv("CPOA_CLIENT_PROGRAM"));
 	cr_assert_eq(world_run(w, &out, (const char *const[]){"/bin/sh", "-c", build, NULL}), 0);
 	has(out, "initialization: Podcast generation started.\n");
 	has(out, "pswa_script_generation: Crafting script...\n");

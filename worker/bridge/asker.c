@@ -216,9 +216,11 @@ static bool check_urls(const char *const urls[PUSH_KINDS], struct err *e)
 	return true;
 }
 
-struct asker *asker_new(struct plan *plan, const char *const urls[PUSH_KINDS], struct err *e)
+struct asker *asker_new(struct plan *plan, const char *const urls[PUSH_KINDS], const char *ca_file,
+			struct err *e)
 {
 	const struct http_options o = {.user_agent = "cpoa-asf-bridge/" CPOA_VERSION,
+				       .ca_file = ca_file,
 				       .max_connections = (int64_t)2 * BRIDGE_AT_ONCE};
 	struct asker *a;
 	struct http *http;

@@ -14,7 +14,7 @@ struct asker;
 
 /* The URLs of both endpoints; they and the plan must outlive it. NULL: ERR_USAGE. */
 MUST_CHECK struct asker *asker_new(struct plan *plan, const char *const urls[PUSH_KINDS],
-				   struct err *e);
+				   const char *ca_file, struct err *e);
 void asker_free(struct asker *a); /* NULL is fine; every push must be out of its hands */
 
 /* Starts what the plan wants asked now. */

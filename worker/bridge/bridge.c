@@ -333,7 +333,7 @@ static bool start_parts(struct bridge *b, struct err *e)
 	const char *const urls[PUSH_KINDS] = {b->o.stream_url, b->o.ui_url};
 
 	b->plan = plan_new(&o);
-	b->asker = asker_new(b->plan, urls, e);
+	b->asker = asker_new(b->plan, urls, b->o.ca_file, e);
 	if (!b->asker)
 		return false;
 	if (b->o.rebuild_since_us)

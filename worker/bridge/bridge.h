@@ -56,6 +56,7 @@ struct bridge_options {
 	/* Declares what is consumed, on each new connection; NULL: it is there. */
 	bool (*declare)(struct mq *mq, struct err *e);
 	const char *stream_url, *ui_url;
+	const char *ca_file;	  /* for https://; NULL or "": the system's */
 	int64_t rebuild_since_us; /* 0: never */
 	struct db_options db;	  /* for that */
 };

@@ -85,6 +85,7 @@ static int asf_bridge_main(int argc, char **argv)
 	o.declare = s.declare_topology ? topology_apply : NULL;
 	o.stream_url = s.asf_notification_url;
 	o.ui_url = s.asf_ui_url;
+	o.ca_file = s.agents_ca_file;
 	o.db = settings_db(&s);
 	return run(&s, &o);
 }
@@ -110,9 +111,11 @@ const struct command cmd_asf_bridge = {
 		 "                       there and somebody does again. Needs PostgreSQL\n"
 		 "\n"
 		 "Configured by the environment (`cpoa worker --help`): AMQP_URL, the two above, "
-		 "CPOA_HTTP_PORT for probes\n"
-		 "and metrics, CPOA_DRAIN_SECONDS. On SIGTERM it takes nothing new, hears the "
-		 "answers to what it has asked,\n"
+		 "CPOA_AGENTS_CA_FILE for\n"
+		 "https://, CPOA_HTTP_PORT for probes and metrics, CPOA_DRAIN_SECONDS. On SIGTERM "
+		 "it "
+		 "takes nothing new, hears\n"
+		 "the answers to what it has asked, "
 		 "and leaves the rest in the queue for the next one.\n"
 		 "Exit code 0: ended by a signal; 2: usage or configuration.\n",
 };
