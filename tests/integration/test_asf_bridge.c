@@ -52,11 +52,12 @@ static void await_taken(struct world *w, const char *part, int n, int64_t ms)
 		  n, part);
 }
 
-static bool has_heard(void *ctx)
+/* `part` is a metric's name. */
+static bool has_counted(void *ctx)
 {
 	const struct want *want = ctx;
 
-	return metric(want->w, 0, "cpoa_bridge_events_total{outcome=\"passed_on\"}") >= want->n;
+	return metric(want->w, 0, want->part) >= want->n;
 }
 
 /* Messages that the bridge has not acked yet wait or are in its hands. */
@@ -184,7 +185,15 @@ Test(asf_bridge, updates_keep_the_order_of_their_client_and_old_ones_are_given_u
 			post_event(w, world_format(w, "c%d", c), n, "progress", 0, NULL);
 	post_event(w, "c3", 99, "completed", 0, NULL);
 	world_flush(w);
-	cr_assert(await(has_heard, &(struct want){w, NULL, 202}, SOON_MS));
+	cr_assert(await(has_counted,
+			&(struct want){w, "cpoa_bridge_events_total{outcome=\"passed_on\"}", 202},
+			SOON_MS));
+	/* Also the one that is being asked, when its answer comes. */
+	cr_assert(await(
+		has_counted,
+		&(struct want){w, "cpoa_bridge_pushes_total{kind=\"ui\",outcome=\"superseded\"}",
+			       50},
+		SOON_MS));
 	world_asf_control(w, "{\"asf_status\":0}");
 	await_taken(w, "\"kind\":\"ui\"", 3 * 50 + 1, SOON_MS);
 	cr_assert(await(drained, w, SOON_MS));
