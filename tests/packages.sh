@@ -19,7 +19,7 @@ build='build-essential ca-certificates cmake ninja-build pkg-config
 	libssl-dev libxml2-dev uuid-dev'
 servers='openssl postgresql-15 rabbitmq-server espeak-ng'
 test='clang clang-format clang-tidy cppcheck curl git libclang-rt-14-dev libcriterion-dev llvm
-	man-db nodejs npm pgbouncer procps python3 python3-pika shellcheck valgrind'
+	faketime man-db nodejs npm pgbouncer procps python3 python3-pika python3-psycopg2 shellcheck valgrind'
 deploy='buildah docker-compose mmdebstrap nodejs npm prometheus python3-yaml systemd'
 
 policy=/usr/sbin/policy-rc.d

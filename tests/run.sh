@@ -167,8 +167,7 @@ for l in ${labels:-}; do
 done
 
 here=$(asked unit property lint deploy)
-outside=$(asked integration)
-[ ! -e tests/chaos/CMakeLists.txt ] || outside=$(asked integration chaos)
+outside=$(asked integration chaos)
 race=$(asked race)
 contract=$(asked contract)
 fuzz=$(asked fuzz)
@@ -200,6 +199,7 @@ if [ -n "$outside$image" ]; then
 	export CPOA_CONTRACT_DIR=$PWD/build/contract-records
 	rm -rf "$CPOA_CONTRACT_DIR"
 	mkdir -p "$CPOA_CONTRACT_DIR"
+	[[ $outside != *chaos* ]] || build chaos
 	if build dev && servers_ready; then
 		[ -z "$outside" ] || run dev "$outside"
 		[ -z "$image" ] || run dev "$image"

@@ -15,6 +15,7 @@ static const struct fault_kind kinds[] = {
 	{.name = "502", .effect = EFFECT_STATUS, .http = 502, .on_submit = true, .on_poll = true},
 	{.name = "503", .effect = EFFECT_STATUS, .http = 503, .on_submit = true, .on_poll = true},
 	{.name = "reset", .effect = EFFECT_RESET, .on_submit = true, .on_poll = true},
+	{.name = "cut", .effect = EFFECT_CUT, .on_submit = true, .on_poll = true},
 	{.name = "hang", .effect = EFFECT_HANG, .on_submit = true, .on_poll = true},
 	{.name = "garbage",
 	 .effect = EFFECT_GARBAGE,

@@ -47,6 +47,14 @@ static int socket_of(struct MHD_Connection *connection)
 	return info ? info->connect_fd : -1;
 }
 
+/* Closing with a linger of nothing makes the kernel send RST instead of FIN. */
+static void prepare_reset(struct MHD_Connection *connection)
+{
+	const struct linger nothing = {.l_onoff = 1, .l_linger = 0};
+
+	(void)setsockopt(socket_of(connection), SOL_SOCKET, SO_LINGER, &nothing, sizeof(nothing));
+}
+
 static void wait_until(struct MHD_Connection *connection, int64_t due_us)
 {
 	/* Suspended first: the timer may resume it before hold_until has returned. */
@@ -73,6 +81,21 @@ static ssize_t read_drip(void *cls, uint64_t position, char *out, size_t max)
 	}
 	*out = exchange->answer.body[exchange->dripped++];
 	return 1;
+}
+
+/* Half of the body; then the connection is reset. */
+static ssize_t read_cut(void *cls, uint64_t position, char *out, size_t max)
+{
+	struct exchange *exchange = cls;
+	size_t half = exchange->answer.len / 2, n;
+
+	if (position >= half) {
+		prepare_reset(exchange->connection);
+		return MHD_CONTENT_READER_END_WITH_ERROR;
+	}
+	n = half - position < max ? half - position : max;
+	memcpy(out, exchange->answer.body + position, n);
+	return (ssize_t)n;
 }
 
 static ssize_t read_flood(void *cls, uint64_t position, char *out, size_t max)
@@ -102,6 +125,9 @@ static struct MHD_Response *response_new(struct exchange *exchange)
 
 	if (answer->manner == ANSWER_DRIP)
 		return MHD_create_response_from_callback(answer->len, 1, read_drip, exchange, NULL);
+	if (answer->manner == ANSWER_CUT)
+		return MHD_create_response_from_callback(answer->len, FLOOD_BLOCK, read_cut,
+							 exchange, NULL);
 	if (answer->manner == ANSWER_FLOOD)
 		return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, FLOOD_BLOCK, read_flood,
 							 NULL, NULL);
@@ -130,14 +156,6 @@ static enum MHD_Result send_answer(struct exchange *exchange)
 	sent = MHD_queue_response(exchange->connection, answer->status, response);
 	MHD_destroy_response(response);
 	return sent;
-}
-
-/* Closing with a linger of nothing makes the kernel send RST instead of FIN. */
-static void prepare_reset(struct MHD_Connection *connection)
-{
-	const struct linger nothing = {.l_onoff = 1, .l_linger = 0};
-
-	(void)setsockopt(socket_of(connection), SOL_SOCKET, SO_LINGER, &nothing, sizeof(nothing));
 }
 
 /* Sends the answer, or waits for the time to do so. MHD_NO closes the connection. */

@@ -85,6 +85,12 @@ static bool set_audio_dir(struct options *o, const char *value, char error[ERROR
 	return true;
 }
 
+static bool set_log(struct options *o, const char *value, char error[ERROR_MAX])
+{
+	o->log = fopen(value, "a");
+	return o->log || fail(error, "a file that can be written", value);
+}
+
 static bool set_fault(struct options *o, const char *value, char error[ERROR_MAX])
 {
 	if (o->fault_n == FAULTS_MAX)
@@ -164,6 +170,7 @@ static const struct option table[] = {
 	{"latency-AGENT", "MS", "one agent's, as --latency-pswa 500 (-1: as all)", NULL, true},
 	{"audio-dir", "DIR", "VFA speaks the script into DIR/<stream_id>.wav", set_audio_dir,
 	 false},
+	{"log", "FILE", "append a line for every request", set_log, false},
 	{"fault", "[AGENT:]KIND=RATE", "misbehave; may be given many times", set_fault, false},
 	{"evil-status-url", "URL", "202 answers carry this status_url", set_evil_status_url, true},
 	{"retry-after", "S", "503 and 409 carry Retry-After: S (-1: none)", set_retry_after, true},
@@ -333,6 +340,8 @@ void options_release(struct options *options)
 	free(options->asf_stuck);
 	free(options->asf_journal);
 	free(options->audio_dir);
+	if (options->log)
+		(void)fclose(options->log);
 	*options = (struct options){0};
 }
 

@@ -70,6 +70,22 @@ void record_add(struct record *record, const struct request *request, const stru
 		forget_first(record);
 }
 
+static const char *or_dash(const char *text)
+{
+	return text && *text ? text : "-";
+}
+
+void record_line(FILE *log, const struct request *request, const struct call *note)
+{
+	(void)fprintf(log, "%" PRId64 "\t%s\t%s\t%s\t%s\t%u\t%s\t%s\t%016" PRIx64 "\t%s\n",
+		      clock_wall_ms(), note->agent ? note->agent->name : "-",
+		      kind_names[note->kind], or_dash(request->header[HEADER_KEY]),
+		      or_dash(request->header[HEADER_WORKFLOW]), note->status, or_dash(note->fault),
+		      note->repeat ? "repeat" : "-",
+		      hash_bytes(0, request->body, request->body_len), request->path);
+	(void)fflush(log);
+}
+
 void record_clear(struct record *record)
 {
 	while (record->first)

@@ -84,6 +84,9 @@ static bool answer_fault(const struct options *options, const struct fault *faul
 		answer->manner = ANSWER_FLOOD;
 		answer->status = fault->kind->http;
 		return true;
+	case EFFECT_CUT:
+		answer->manner = ANSWER_CUT;
+		return false;
 	case EFFECT_SLOW:
 		answer->manner = ANSWER_DRIP;
 		return false;
@@ -458,6 +461,8 @@ void route(struct standin *standin, const struct request *request, struct answer
 		answer_error(answer, 404, "NOT_FOUND", "There is nothing here.");
 	}
 	note.status = answer->status;
+	if (standin->options.log)
+		record_line(standin->options.log, request, &note);
 	record_add(&standin->record, request, &note, (size_t)standin->options.record_max);
 	store_trim(&standin->store, remember_max(&standin->options));
 }

@@ -214,6 +214,7 @@ enum fault_effect {
 	EFFECT_NONE,
 	EFFECT_STATUS,
 	EFFECT_RESET,
+	EFFECT_CUT,
 	EFFECT_HANG,
 	EFFECT_GARBAGE,
 	EFFECT_OVERSIZE,
@@ -253,6 +254,7 @@ struct options {
 	long record_max;
 	long remember_max;
 	char *audio_dir;
+	FILE *log; /* a line a request, or NULL */
 	/* from here on POST /control may change it */
 	enum style style;
 	long latency_ms;
@@ -353,6 +355,8 @@ struct record {
 /* status, fault, repeat, kind and agent are what the caller fills in of the note. */
 void record_add(struct record *record, const struct request *request, const struct call *note,
 		size_t max);
+/* The same as a line of text, for whoever reads a million of them: see README.md. */
+void record_line(FILE *log, const struct request *request, const struct call *note);
 void record_clear(struct record *record);
 /* Writes the calls that the request's query asks for as a JSON array. */
 void record_write(const struct record *record, const struct request *request, struct buf *out);
@@ -372,7 +376,7 @@ struct standin {
 	struct json_object *streams; /* the ASF's map; NULL: empty */
 };
 
-enum manner { ANSWER_PLAIN, ANSWER_RESET, ANSWER_HANG, ANSWER_DRIP, ANSWER_FLOOD };
+enum manner { ANSWER_PLAIN, ANSWER_RESET, ANSWER_HANG, ANSWER_CUT, ANSWER_DRIP, ANSWER_FLOOD };
 
 struct answer {
 	enum manner manner;

@@ -10,6 +10,7 @@
 #include "ctl/ctl.h"
 #include "ctl/interrupt.h"
 #include "engine/build.h"
+#include "engine/fault.h"
 #include "engine/lifecycle.h"
 
 enum { LOOK_MS = 20, KEEP_BYTES = 16 << 20, PAD_BYTES = 256 << 10 };
@@ -101,7 +102,7 @@ static int worker_main(int argc, char **argv)
 			argv[1]);
 		return EXIT_USAGE;
 	}
-	if (!settings_load(&settings, &e)) {
+	if (!fault_setup(&e) || !settings_load(&settings, &e)) {
 		fprintf(stderr, "cpoa worker: %s\n", e.text);
 		return EXIT_USAGE;
 	}

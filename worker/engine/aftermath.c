@@ -9,6 +9,7 @@
 #include "cpoa/log.h"
 
 #include "engine/caller.h"
+#include "engine/fault.h"
 #include "engine/harvester.h"
 #include "engine/intake.h"
 #include "engine/ledger.h"
@@ -62,6 +63,7 @@ static void settle_message(struct house *house, struct run *run)
 {
 	if (!run->message)
 		return;
+	FAULT(admitted);
 	intake_ack(house->intake, run->epoch, run->message->tag);
 	mq_message_free(run->message);
 	run->message = NULL;
@@ -157,9 +159,11 @@ void aftermath_committed(struct house *house, struct run *run)
 		if ((call->news & CALL_ENDED) && call->agent && !call->agent->local)
 			stats_landed(call);
 	if (ended) {
+		FAULT(ended);
 		stats_ended(run);
 		log_end(run);
 	} else if (held) {
+		FAULT(calling);
 		send_calls(house, run);
 	}
 	publish(house, run);

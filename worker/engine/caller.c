@@ -14,6 +14,7 @@
 #include "cpoa/log.h"
 #include "cpoa/timers.h"
 
+#include "engine/fault.h"
 #include "engine/pool.h"
 
 enum { WAIT_MAX_MS = 1000, LEASE_LOOK_MS = 20, HEADER_SIZE = 640 };
@@ -363,6 +364,7 @@ static void *caller_thread(void *arg)
 		take_mail(c);
 		fire_timers(c);
 		http_work(c->http);
+		FAULT_WHEN(c->gates[AGENT_PSWA].asking + c->gates[AGENT_SCA].asking > 0, asked);
 	}
 	take_mail(c);
 	recall(c);

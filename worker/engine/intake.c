@@ -19,6 +19,7 @@
 #include "cpoa/clock.h"
 #include "cpoa/log.h"
 
+#include "engine/fault.h"
 #include "engine/outbox.h"
 #include "engine/pool.h"
 #include "engine/stats.h"
@@ -414,11 +415,13 @@ static bool send_acks(struct intake *in, struct err *e)
 
 static void send_settlements(struct intake *in)
 {
+	const uint64_t first = in->first;
 	struct err e = {0};
 
 	collect_settlements(in);
 	if (in->mq && !send_acks(in, &e))
 		connection_lost(in, &e);
+	FAULT_WHEN(first < in->first, acked);
 }
 
 /* ---- the thread ---- */

@@ -6,6 +6,7 @@
 #include "cpoa/clock.h"
 #include "cpoa/log.h"
 
+#include "engine/fault.h"
 #include "engine/topology.h"
 
 enum {
@@ -158,6 +159,7 @@ static void publish_some(struct lane *lane)
 		lane->n_sent++;
 		if (!publish(lane, event, &e))
 			lost(lane, &e);
+		FAULT_WHEN(!lane->replies, published);
 	}
 	if (many && lane->mq)
 		mq_cork(lane->mq, false);
@@ -179,6 +181,7 @@ static void confirmed(struct lane *lane, uint64_t seq, bool multiple)
 			continue;
 		}
 		lane->n_sent--;
+		FAULT_WHEN(!lane->replies, confirmed);
 		if (lane->suspects && --lane->suspects == 0)
 			lane->careful = false;
 		lane->done(lane->ctx, event);

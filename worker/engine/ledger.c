@@ -13,6 +13,7 @@
 #include "cpoa/log.h"
 
 #include "engine/aftermath.h"
+#include "engine/fault.h"
 #include "engine/intake.h"
 #include "engine/ledger_parts.h"
 #include "engine/outbox.h"
@@ -42,6 +43,7 @@ static bool is_locked(const struct err *e)
 bool ledger_run_batch(struct ledger *l, struct err *e)
 {
 	batch_close(&l->batch);
+	FAULT_WHEN(l->batch.n, committing);
 	for (;;) {
 		if (ledger_try_batch(l, e)) {
 			metric_add(&m_ledger_commits, 0, 0, 1);
@@ -98,6 +100,7 @@ static void batch_succeeded(struct ledger *l)
 	struct run *runs[BATCH_RUNS_MAX];
 	int n = l->batch.n;
 
+	FAULT_WHEN(n, committed);
 	mark_admitted(l);
 	memcpy(runs, l->batch.runs, sizeof(runs[0]) * (size_t)n);
 	metric_observe_count(&m_ledger_batch, 0, 0, n);
@@ -373,6 +376,7 @@ static void *ledger_thread(void *arg)
 		collect(l);
 	}
 	drop_all(l);
+	FAULT(releasing);
 	give_back(l);
 	return NULL;
 }

@@ -6,6 +6,7 @@
 #include "cpoa/log.h"
 
 #include "engine/caller.h"
+#include "engine/fault.h"
 #include "engine/harvester.h"
 #include "engine/intake.h"
 #include "engine/ledger_parts.h"
@@ -92,6 +93,7 @@ void ledger_try_session(struct ledger *l)
 		atomic_store(&l->house->lease_until_us, asked_us + l->house->settings->lease_us);
 		atomic_store(&l->house->lease, l->lease);
 		metric_set(&m_db_connected, 0, 0, 1);
+		FAULT(leased);
 		log_info("lease taken", log_int("cpoa.lease", l->lease), LOG_END);
 		l->rescue_at_us = 0;
 		intake_poke(l->house->intake);

@@ -11,6 +11,7 @@
 #include "cpoa/log.h"
 
 #include "engine/caller.h"
+#include "engine/fault.h"
 #include "engine/harvester.h"
 #include "engine/intake.h"
 #include "engine/ledger.h"
@@ -62,6 +63,7 @@ bool house_start(struct house *house, const struct settings *settings, struct er
 
 void house_drain(struct house *house)
 {
+	FAULT(draining);
 	atomic_store(&house->draining, true);
 	intake_poke(house->intake);
 }
@@ -76,6 +78,7 @@ static void clear(struct house *house)
 {
 	int64_t until = clock_mono_us() + (int64_t)CLEAR_MS * 1000;
 
+	FAULT(clearing);
 	atomic_store(&house->stopping, true);
 	while (!house_empty(house) && clock_mono_us() < until) {
 		caller_recall(house->caller);

@@ -8,6 +8,7 @@
 #include "cpoa/log.h"
 
 #include "engine/aftermath.h"
+#include "engine/fault.h"
 #include "engine/ledger_parts.h"
 #include "engine/outbox.h"
 #include "engine/pool.h"
@@ -438,6 +439,7 @@ static bool claim(struct ledger *l, const int64_t *dead, int n_dead, int limit)
 	add(l, SQL_CLAIM_EVENTS);
 	if (!go(l))
 		return false;
+	FAULT_WHEN(db_rows(batch_result(&l->batch, SQL_CLAIM)) > 0, rescuing);
 	publish_rows(l, batch_result(&l->batch, SQL_CLAIM_EVENTS));
 	r = batch_result(&l->batch, SQL_CLAIM);
 	for (; n < db_rows(r); n++) {

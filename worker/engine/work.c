@@ -13,6 +13,7 @@
 
 #include "engine/aftermath.h"
 #include "engine/caller.h"
+#include "engine/fault.h"
 #include "engine/ledger.h"
 #include "engine/pool.h"
 #include "engine/send.h"
@@ -26,6 +27,8 @@ static void receive(struct house *house, struct run *run)
 {
 	struct err e = {0};
 
+	FAULT(received);
+	FAULT_WHEN(strstr(run->message->body, "chaos-venom"), venom);
 	run->lease = atomic_load(&house->lease);
 	if (!house_holds(house, run)) {
 		aftermath_lost(house, run);
@@ -44,6 +47,7 @@ static void receive(struct house *house, struct run *run)
 		run->verdict_text = xstrdup(e.text);
 	/* A parsed job may be a hundred times its text. */
 	run_rest(run);
+	FAULT(planned);
 	ledger_commit(house->ledger, run);
 }
 
@@ -80,8 +84,10 @@ static void hear(struct house *house, struct call *call, struct rng *rng)
 	errand = call_answer(call, &house->policy, rng, clock_mono_us(), clock_wall_us());
 	if (call->retries > retries)
 		metric_add(&m_call_retries, call->agent->index, 0, call->retries - retries);
-	if ((call->news & CALL_TAKEN) && call->state == CALL_ACCEPTED)
+	if ((call->news & CALL_TAKEN) && call->state == CALL_ACCEPTED) {
 		resolve(house, call);
+		FAULT(accepted);
+	}
 	if (call->state == CALL_LANDED)
 		return;
 	call->errand = errand;
@@ -152,6 +158,7 @@ static void run_taken_over(struct house *house, struct run *run)
 
 void work_on(struct house *house, struct run *run, struct mail_list brought, struct rng *rng)
 {
+	FAULT_WHEN(run->admitted && strstr(run->job.text, "chaos-poison"), poison);
 	if (run->message && !run->admitted && !run->refused && run->verdict == JOB_GOOD &&
 	    !run->job.text) {
 		assert(!brought.head);
@@ -173,11 +180,13 @@ void work_on(struct house *house, struct run *run, struct mail_list brought, str
 	} else if (run->taken_over) {
 		run_taken_over(house, run);
 	} else if (hear_all(house, brought, rng)) {
+		FAULT(answered);
 		run_pass(run, clock_wall_us());
 	}
 	if (!run->change.ended)
 		resume(house, run);
 	run_rest(run);
+	FAULT_WHEN(run_has_news(run), planned);
 	if (run_has_news(run))
 		ledger_commit(house->ledger, run);
 	else
