@@ -21,6 +21,7 @@ struct transfer {
 	int64_t begun_us;
 	size_t header_bytes;
 	bool too_large;
+	bool withheld;				       /* may_send said no */
 	bool address_passed;			       /* address_ok let at least one by */
 	struct curl_slist lines[HTTP_HEADERS_MAX + 2]; /* a list for curl, without allocations */
 	char error[CURL_ERROR_SIZE];

@@ -61,12 +61,27 @@ static curl_socket_t open_judged(void *ctx, curlsocktype purpose, struct curl_so
 	return socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
 }
 
+static int before_sending(void *ctx, char *peer, char *own, int peer_port, int own_port)
+{
+	struct transfer *t = ctx;
+
+	(void)peer;
+	(void)own;
+	(void)peer_port;
+	(void)own_port;
+	t->withheld = !t->request->may_send(t->request);
+	return t->withheld ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
+}
+
 static void set_guard(struct transfer *t)
 {
+	curl_prereq_callback ask = t->request->may_send ? before_sending : NULL;
 	curl_opensocket_callback judge = t->request->address_ok ? open_judged : NULL;
 
 	curl_easy_setopt(t->easy, CURLOPT_OPENSOCKETFUNCTION, judge);
 	curl_easy_setopt(t->easy, CURLOPT_OPENSOCKETDATA, t);
+	curl_easy_setopt(t->easy, CURLOPT_PREREQFUNCTION, ask);
+	curl_easy_setopt(t->easy, CURLOPT_PREREQDATA, t);
 }
 
 /* ---- options ---- */
@@ -208,7 +223,7 @@ bool http_transfer_prepare(struct transfer *t)
 
 	t->begun_us = clock_mono_us();
 	t->header_bytes = 0;
-	t->too_large = t->address_passed = false;
+	t->too_large = t->withheld = t->address_passed = false;
 	t->error[0] = '\0';
 	r->outcome = HTTP_UNREACHABLE;
 	r->status = 0;
@@ -242,6 +257,8 @@ static enum http_outcome outcome_of(const struct transfer *t, CURLcode code)
 	long sent = 0;
 
 	curl_easy_getinfo(t->easy, CURLINFO_REQUEST_SIZE, &sent);
+	if (t->withheld)
+		return HTTP_WITHHELD;
 	if (t->too_large)
 		return HTTP_TOO_LARGE;
 	switch ((int)code) {

@@ -45,6 +45,7 @@ enum http_outcome {
 	HTTP_BROKEN,	  /* the connection broke before the answer was whole */
 	HTTP_TOO_LARGE,	  /* the body passed its ceiling, or the headers 64 KiB */
 	HTTP_BAD_REQUEST, /* the URL or a header is not one; nothing was sent */
+	HTTP_WITHHELD,	  /* may_send said no */
 };
 
 struct http_request {
@@ -66,6 +67,11 @@ struct http_request {
 	 */
 	bool (*address_ok)(const struct sockaddr *address, void *ctx);
 	void *address_ctx;
+	/*
+	 * Asked in the last moment, when a connection stands and nothing is sent yet, also before
+	 * libcurl sends it a second time; false: it is not sent, HTTP_WITHHELD. NULL: it may.
+	 */
+	bool (*may_send)(struct http_request *r);
 	bool compressed; /* asks for a compressed answer; body_max counts what it unpacks to */
 
 	/* ---- the answer, valid from `done` on; http_request_release() frees it ---- */

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 import load
 
 CELLS = {}
+MANY = {"CPOA_MAX_CLAIMS": "1000"}  # where whoever takes over is killed as well: that is no job's fault
 POINTS = ("received", "planned", "committing", "committed", "admitted", "acked", "calling", "asked",
           "accepted", "answered", "ended", "published", "confirmed")
 BATCHES = ("committing", "committed", "acked", "asked")  # passed once a transaction, not once a job
@@ -55,7 +56,7 @@ def kill_at(point):
     nth = lambda: rng.randint(2, 12) if point in BATCHES else rng.randint(20, 120)
     faults = {i: [f"{point}:{nth()}:kill" for _ in range(KILLS)] for i in (0, 1)}
 
-    @cell(f"kill -9 at {point}", short=point in ("admitted", "answered", "published"), faults=faults)
+    @cell(f"kill -9 at {point}", short=point in ("admitted", "answered", "published"), env=MANY, faults=faults)
     def play(s, n):
         s.publish(n)
 
@@ -64,14 +65,14 @@ for _point in POINTS:
     kill_at(_point)
 
 
-@cell("kill -9 at leased", faults={i: ["leased"] * 3 for i in (0, 1)})
+@cell("kill -9 at leased", env=MANY, faults={i: ["leased"] * 3 for i in (0, 1)})
 def kill_leased(s, n):
     s.publish(n)
 
 
 def kill_in_rescue(point):
     """One worker is killed again and again; who takes over its work dies as well."""
-    @cell(f"kill -9 at {point}", faults={0: [point] * 5, 1: [point] * 5})
+    @cell(f"kill -9 at {point}", env=MANY, faults={0: [point] * 5, 1: [point] * 5})
     def play(s, n):
         s.publish(n)
         for _ in range(6):
@@ -86,7 +87,7 @@ kill_in_rescue("taken_over")
 
 def kill_in_drain(point):
     """Each is asked to leave, and dies on its way out."""
-    @cell(f"kill -9 at {point}", env={"CPOA_DRAIN_SECONDS": "0.2"}, faults={i: [point] * 3 for i in (0, 1)},
+    @cell(f"kill -9 at {point}", env={**MANY, "CPOA_DRAIN_SECONDS": "0.2"}, faults={i: [point] * 3 for i in (0, 1)},
           agents=("--style", "mixed", "--latency", "200"))
     def play(s, n):
         s.publish(n)
@@ -100,7 +101,7 @@ for _point in ("draining", "clearing", "releasing"):
     kill_in_drain(_point)
 
 
-@cell("kill -9, take-over", jobs=3000, agents=("--style", "async", "--latency", "300"))
+@cell("kill -9, take-over", jobs=3000, env=MANY, agents=("--style", "async", "--latency", "300"))
 def take_over(s, n):
     """Room for all that a dead one leaves: how long until the last of it is at work again."""
     s.publish(n, rate=n / 20)
@@ -252,6 +253,8 @@ def poisonous(point, word):
         s.publish(0, jobs=bad, wait=True)
         s.publish(n)
         s.bad = {job[2] for job in bad}
+        if point == "venom":
+            s.await_refused(len(bad))
 
 
 poisonous("poison", "run")

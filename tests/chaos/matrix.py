@@ -60,6 +60,9 @@ def judge(row, cell, s, found, verdict):
         row.complaints.append(f"failed: {len(others)} workflows, for example {others[0]}")
     if bad:
         check_bad(row, bad, found)
+    refused = {d.message_id for d in found.dead if d.workflow is None} - {found.jobs[w][1] for w in bad}
+    if refused:
+        row.complaints.append(f"refused: {len(refused)} good jobs, for example {min(refused)}")
     for worker in s.workers:
         for _, code in worker.deaths:
             # One that was asked to leave before it could listen to that has done nothing yet.

@@ -240,6 +240,39 @@ Test(http, tls_to_a_plain_port_is_unreachable)
 	http_request_release(&o.r);
 }
 
+static bool may_not(struct http_request *r)
+{
+	(void)r;
+	return false;
+}
+
+static bool may(struct http_request *r)
+{
+	(void)r;
+	return true;
+}
+
+/* Asked for each request anew, whether its connection is a new one or was kept. */
+Test(http, what_may_not_be_sent_is_withheld)
+{
+	static bool (*const judges[])(struct http_request *) = {may_not, may, may_not, NULL};
+	struct server s;
+	struct one o;
+
+	start_server(&s, serve_hello);
+	for (size_t i = 0; i < sizeof(judges) / sizeof(*judges); i++) {
+		fill(&o, s.port, "/");
+		o.r.may_send = judges[i];
+		ask(&o);
+		expect_outcome(&o, judges[i] == may_not ? HTTP_WITHHELD : HTTP_ANSWERED);
+		http_request_release(&o.r);
+	}
+	stop_client();
+	client = NULL;
+	stop_server(&s);
+	cr_expect_eq(s.requests, 2, "%d", (int)s.requests);
+}
+
 Test(http, what_is_no_request_is_not_sent)
 {
 	static const char *const urls[] = {"",

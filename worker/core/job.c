@@ -22,6 +22,7 @@ const char *job_reason(enum job_verdict verdict)
 		[JOB_TOO_LARGE] = "too_large",
 		[JOB_UNSTORABLE] = "unstorable",
 		[JOB_IDEMPOTENCY_CONFLICT] = "idempotency_conflict",
+		[JOB_CRASH_LOOP] = "crash_loop",
 		[JOB_EXPIRED] = "expired",
 		[JOB_DELIVERY_LIMIT] = "delivery_limit",
 		[JOB_QUEUE_FULL] = "queue_full",

@@ -25,6 +25,7 @@ enum job_verdict {
 	JOB_TOO_LARGE,
 	JOB_UNSTORABLE,
 	JOB_IDEMPOTENCY_CONFLICT,
+	JOB_CRASH_LOOP, /* it was delivered again and again, and whoever had it came to no end */
 	/* what the broker has given up, before any worker could */
 	JOB_EXPIRED,
 	JOB_DELIVERY_LIMIT,

@@ -201,6 +201,9 @@ void aftermath_lost(struct house *house, struct run *run)
 {
 	if (run->message)
 		intake_return(house->intake, run->epoch, run->message->tag);
+	if (run->admitted && run->lease != atomic_load(&house->lease) &&
+	    !atomic_load(&house->stopping))
+		ledger_forgive(house->ledger, &run->job.workflow_id, run->lease);
 	metric_add(&m_fenced, 0, 0, run->admitted);
 	over(house, run);
 }

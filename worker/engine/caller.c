@@ -145,12 +145,39 @@ static enum answer_kind answer_kind(enum http_outcome outcome)
 	return kinds[outcome];
 }
 
+/* A worker that was frozen, or has lost its lease, between its decision to ask and this moment. */
+static bool may_send(struct http_request *r)
+{
+	struct flight *f = r->owner;
+	struct house *house = f->caller->house;
+
+	return house_may_ask(house, clock_mono_us()) && house_holds(house, f->call->run);
+}
+
+/* Not sent: once more when there is a lease, unless the call is recalled before. */
+static void put_off(struct flight *f)
+{
+	struct caller *c = f->caller;
+	struct agent_gate *gate = gate_of(c, f->call);
+
+	http_request_release(&f->http);
+	memset(&f->http, 0, sizeof(f->http));
+	f->asking = false;
+	gate->asking--;
+	timers_set(&c->timers, &f->timer, clock_mono_us() + LEASE_LOOK_MS * 1000);
+	next_in_queue(c, gate);
+}
+
 static void on_done(struct http_request *r)
 {
 	struct flight *f = r->owner;
 	struct answer *a = &f->call->answer;
 
 	assert(f->call->flight == f);
+	if (r->outcome == HTTP_WITHHELD) {
+		put_off(f);
+		return;
+	}
 	*a = (struct answer){
 		.kind = answer_kind(r->outcome),
 		.status = r->status,
@@ -206,6 +233,7 @@ static void ask(struct caller *c, struct flight *f)
 	f->http.timeout_ms = submit ? agent->submit_timeout_ms : agent->get_timeout_ms;
 	f->http.body_max = ANSWER_MAX;
 	f->http.done = on_done;
+	f->http.may_send = may_send;
 	f->http.owner = f;
 	set_headers(f);
 	if (!f->call->asked) {

@@ -11,6 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cpoa/strbuf.h"
+
 enum { NTH_MAX = 1000000000, DELAY_MAX_MS = 3600000, SPEC_MAX = 64, LIST_MAX = 512 };
 
 struct fault {
@@ -30,12 +32,13 @@ static struct fault faults[FAULT_COUNT];
 
 static bool known_points(struct err *e, const char *name)
 {
-	char list[LIST_MAX] = "";
+	AUTO(strbuf_release) struct strbuf list;
 
+	strbuf_init(&list, LIST_MAX);
 	for (int i = 0; i < FAULT_COUNT; i++)
-		snprintf(list + strlen(list), sizeof(list) - strlen(list), " %s", names[i]);
+		strbuf_addf(&list, " %s", names[i]);
 	return err_set(e, ERR_USAGE, "CPOA_FAULT: there is no point '%.32s'; there are:%s", name,
-		       list);
+		       list.buf);
 }
 
 static bool read_number(const char *text, int64_t max, int64_t *number)

@@ -369,6 +369,8 @@ static void *ledger_thread(void *arg)
 			db_take_notes(l->db, on_notify, l);
 		if (l->db && clock_mono_us() >= l->rescue_at_us)
 			rescue_orphans(l);
+		if (l->db)
+			rescue_pardons(l);
 	}
 	collect(l);
 	while (l->db && (l->waiting.head || l->strikes.head)) {
@@ -393,7 +395,8 @@ struct ledger *ledger_start(struct house *house, struct err *e)
 	backoff_init(&l->backoff, 50, 2000);
 	rng_seed(&l->rng, 0);
 	if (!mailbox_init(&l->inbox, e) || !mailbox_init(&l->strike_box, e) ||
-	    !mailbox_init(&l->lookup_box, e) || !mailbox_init(&l->pause, e))
+	    !mailbox_init(&l->lookup_box, e) || !mailbox_init(&l->pardons, e) ||
+	    !mailbox_init(&l->pause, e))
 		return NULL;
 	errnum = pthread_create(&l->thread, NULL, ledger_thread, l);
 	if (errnum) {
@@ -428,6 +431,10 @@ void ledger_free(struct ledger *l)
 	mailbox_destroy(&l->inbox);
 	mailbox_destroy(&l->strike_box);
 	mailbox_destroy(&l->lookup_box);
+	left = mailbox_take(&l->pardons);
+	while ((mail = mail_shift(&left)))
+		free(mail_of(mail, struct pardon, mail));
+	mailbox_destroy(&l->pardons);
 	mailbox_destroy(&l->pause);
 	batch_release(&l->batch);
 	db_close(l->db);
@@ -443,6 +450,15 @@ void ledger_strike(struct ledger *l, struct mail_list *events)
 {
 	mailbox_post_list(&l->strike_box, events);
 	mailbox_poke(&l->inbox);
+}
+
+void ledger_forgive(struct ledger *l, const struct uuid *workflow, int64_t lease)
+{
+	struct pardon *pardon = xcalloc(1, sizeof(*pardon));
+
+	pardon->workflow = *workflow;
+	pardon->lease = lease;
+	mailbox_post(&l->pardons, &pardon->mail);
 }
 
 void ledger_look_up(struct ledger *l, struct call *call)

@@ -33,6 +33,10 @@ void ledger_free(struct ledger *ledger);
  * blocks. */
 void ledger_commit(struct ledger *ledger, struct run *run);
 
+/* A run is void: its session was lost, not its worker, and whoever has claimed it since is told so.
+ * Any thread; never blocks. */
+void ledger_forgive(struct ledger *ledger, const struct uuid *workflow, int64_t lease);
+
 /* Events that the broker has confirmed: their rows go, and the structs are freed. Any thread. */
 void ledger_strike(struct ledger *ledger, struct mail_list *events);
 

@@ -18,6 +18,7 @@ struct ledger {
 	struct mailbox strike_box; /* struct event; posting pokes the inbox */
 	struct mailbox pause;	   /* never gets mail: to wait on */
 	struct mailbox lookup_box; /* struct call; likewise */
+	struct mailbox pardons;	   /* struct pardon; taken when there is a session */
 	atomic_bool stop;
 
 	struct db *db; /* NULL: no session */
@@ -32,6 +33,13 @@ struct ledger {
 	struct backoff backoff;
 	struct rng rng;
 	int64_t retry_at_us, rescue_at_us; /* monotonic */
+};
+
+/* What was lost with a session while its worker lived. */
+struct pardon {
+	struct mail mail;
+	struct uuid workflow;
+	int64_t lease;
 };
 
 /* Closes the batch and runs it, waiting out what may pass. False: ERR_LOST or ERR_REJECT. */
@@ -50,6 +58,9 @@ void ledger_session_lost(struct ledger *l, const struct err *e);
 /* Settles the jobs on l->duplicates: acks them, tells their end again, or finds that they are in
  * conflict. */
 void rescue_duplicates(struct ledger *l);
+
+/* Takes back the deaths that were none. */
+void rescue_pardons(struct ledger *l);
 
 /* Answers the calls on l->lookups. */
 void rescue_lookups(struct ledger *l);

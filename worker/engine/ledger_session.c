@@ -74,6 +74,7 @@ void ledger_session_lost(struct ledger *l, const struct err *e)
 	if (atomic_exchange(&l->house->lease, 0))
 		log_warn("PostgreSQL session lost", log_err(e), log_int("cpoa.lease", l->lease),
 			 LOG_END);
+	atomic_store(&l->house->lease_until_us, 0);
 	metric_set(&m_db_connected, 0, 0, 0);
 	db_close(l->db);
 	l->db = NULL;

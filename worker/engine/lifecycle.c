@@ -24,6 +24,7 @@ enum { CLEAR_MS = 5000, FLUSH_MS = 5000, LOOK_MS = 5 };
 static void name_worker(struct house *house)
 {
 	char host[64];
+	struct rng rng;
 
 	if (gethostname(host, sizeof(host)) != 0)
 		snprintf(host, sizeof(host), "unknown");
@@ -32,7 +33,11 @@ static void name_worker(struct house *house)
 	for (char *p = host; *p; p++)
 		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-", *p))
 			*p = '-';
-	snprintf(house->worker_name, sizeof(house->worker_name), "%s:%ld", host, (long)getpid());
+	/* Host and process id come again when a container is started anew: what follows does not,
+	 * so that nobody takes the new one for the old one come back. */
+	rng_seed(&rng, 0);
+	snprintf(house->worker_name, sizeof(house->worker_name), "%s:%ld:%08llx", host,
+		 (long)getpid(), (unsigned long long)rng_between(&rng, 0, UINT32_MAX));
 }
 
 bool house_start(struct house *house, const struct settings *settings, struct err *e)

@@ -434,6 +434,7 @@ static bool claim(struct ledger *l, const int64_t *dead, int n_dead, int limit)
 	put_types(l, &c[3]);
 	db_put_time(&c[4], clock_wall_us());
 	db_put_text(&c[5], l->house->worker_name);
+	db_put_int(&c[6], l->house->settings->max_claims);
 	db_put_int(&o[2], EVENTS_MAX);
 	add(l, SQL_CLAIM);
 	add(l, SQL_CLAIM_EVENTS);
@@ -456,6 +457,26 @@ static bool claim(struct ledger *l, const int64_t *dead, int n_dead, int limit)
 	if (n && n == limit)
 		l->rescue_at_us = clock_mono_us() + MORE_MS * 1000;
 	return true;
+}
+
+void rescue_pardons(struct ledger *l)
+{
+	struct mail_list list = mailbox_take(&l->pardons);
+	struct db_column *c = l->batch.columns[SQL_FORGIVE];
+	struct mail *mail;
+
+	if (!list.head)
+		return;
+	begin(l);
+	while ((mail = mail_shift(&list))) {
+		struct pardon *pardon = mail_of(mail, struct pardon, mail);
+
+		db_put_uuid(&c[1], &pardon->workflow);
+		db_put_int(&c[2], pardon->lease);
+		free(pardon);
+	}
+	add(l, SQL_FORGIVE);
+	(void)go(l);
 }
 
 static void drop_leases(struct ledger *l, const int64_t *dead, int n_dead)

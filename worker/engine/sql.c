@@ -208,15 +208,23 @@ const struct db_statement sql_table[SQL_COUNT] = {
 		       " OR NOT EXISTS (SELECT FROM workflow_instances w WHERE w.claimed_by = l.lease_id))",
 	},
 	[SQL_CLAIM] = {
-		/* A claim counts as a death only if it was one (not a lost session of this very worker, nor a restart of the
-		 * server, nor a release), and if nothing had moved since the claim before: five deaths on the way of a long
-		 * podcast are bad luck, five at the same place are its fault. */
-		.name = "claim", .n_params = 6, .scalars = 1 | 1 << 2 | 1 << 4 | 1 << 5,
-		.types = {DB_INT8, DB_INT8, DB_INT4, DB_TEXT, DB_TIME, DB_TEXT},
-		.sql = "WITH c AS (SELECT workflow_id, claimed_by FROM workflow_instances WHERE claimed_by = ANY($2::int8[])"
-		       " AND trigger_event_type = ANY($4::text[]) LIMIT $3 FOR UPDATE SKIP LOCKED) "
+		/* A claim counts as a death only if it was one (not a lost session of a worker that is back, nor a restart of the
+		 * server, nor a release; who comes back later says so by FORGIVE), and if nothing had moved since the claim before: five deaths on the way of a long
+		 * podcast are bad luck, five at the same place are its fault.
+		 * But whoever dies takes all down that it holds, the innocent with the guilty: the nearer to its last life ($7), the
+		 * fewer are claimed together; the last one is lived alone. */
+		.name = "claim", .n_params = 7, .scalars = 1 | 1 << 2 | 1 << 4 | 1 << 5 | 1 << 6,
+		.types = {DB_INT8, DB_INT8, DB_INT4, DB_TEXT, DB_TIME, DB_TEXT, DB_INT4},
+		.sql = "WITH o AS (SELECT workflow_id, CASE WHEN claims < 2 OR claims >= $7 THEN 1000 WHEN $7 - claims = 1 THEN 1"
+		       " WHEN $7 - claims = 2 THEN 8 ELSE 1000 END AS together FROM workflow_instances"
+		       " WHERE claimed_by = ANY($2::int8[]) AND trigger_event_type = ANY($4::text[])), "
+		       "m AS (SELECT max(together) AS together FROM o), "
+		       "c AS (SELECT i.workflow_id, i.claimed_by FROM m JOIN o ON o.together = m.together"
+		       " JOIN workflow_instances i ON i.workflow_id = o.workflow_id WHERE i.claimed_by = ANY($2::int8[])"
+		       " LIMIT (SELECT least(m.together, $3) FROM m) FOR UPDATE OF i SKIP LOCKED) "
 		       "UPDATE workflow_instances w SET claimed_by = $1, last_updated_timestamp = $5, claims = CASE"
 		       " WHEN c.claimed_by = 0 OR EXISTS (SELECT FROM leases l WHERE l.lease_id = c.claimed_by AND (l.worker = $6"
+		       " OR EXISTS (SELECT FROM leases n WHERE n.worker = l.worker AND n.lease_id > l.lease_id)"
 		       " OR l.server_started_at IS DISTINCT FROM pg_postmaster_start_time())) THEN w.claims"
 		       " WHEN EXISTS (SELECT FROM task_instances t WHERE t.workflow_id = w.workflow_id"
 		       " AND t.last_updated_timestamp > w.last_updated_timestamp) THEN 2"
@@ -225,6 +233,15 @@ const struct db_statement sql_table[SQL_COUNT] = {
 		       "RETURNING w.workflow_id, w.trigger_event_type, w.trigger_event_details_json::text, w.user_id, w.idempotency_key,"
 		       " w.start_timestamp, w.reply_to, w.correlation_id, w.traceparent, w.tracestate, w.claims, w.event_sequence,"
 		       " w.cancel_requested_at IS NOT NULL",
+	},
+	[SQL_FORGIVE] = {
+		/* What was claimed from a worker before it was back: that claim was no death. */
+		.name = "forgive", .n_params = 3, .scalars = 1,
+		.types = {DB_INT8, DB_UUID, DB_INT8},
+		.sql = "WITH f AS (SELECT i.workflow_id FROM unnest($2::uuid[], $3::int8[]) AS x(workflow_id, lease) "
+		       "JOIN workflow_instances i ON i.workflow_id = x.workflow_id WHERE i.claimed_by > x.lease AND i.claimed_by <> $1"
+		       " AND i.claims > 1 FOR UPDATE OF i SKIP LOCKED) "
+		       "UPDATE workflow_instances w SET claims = w.claims - 1 FROM f WHERE w.workflow_id = f.workflow_id",
 	},
 	[SQL_LOAD_CALLS] = {
 		.name = "load_calls", .n_params = 2, .scalars = 1,

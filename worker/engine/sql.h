@@ -30,6 +30,7 @@ enum sql_id {
 	/* take-over */
 	SQL_DEAD_LEASES,
 	SQL_CLAIM,
+	SQL_FORGIVE,
 	SQL_LOAD_CALLS,
 	SQL_CLAIM_EVENTS,
 	SQL_DROP_LEASES,

@@ -20,6 +20,27 @@
 #include "engine/stats.h"
 
 enum { SHOWN_MAX = 300 }; /* bytes of what an agent wrote that a sentence shows */
+enum { DELIVERIES = 10 /* that count like one death of its worker */ };
+
+/*
+ * Reads the message, unless whoever has it comes to no end: a job that kills before it is committed
+ * has no row that could count. The broker counts deliveries, also those that were handed back, so
+ * it takes many; some may be innocents that came along with it, and a replay takes them up again.
+ */
+static enum job_verdict read_job(struct house *house, struct run *run, struct err *e)
+{
+	const char *text = mq_header(run->message, "x-delivery-count");
+	long deliveries = text ? strtol(text, NULL, 10) : 0;
+
+	if (deliveries >= DELIVERIES * house->settings->max_claims) {
+		err_set(e, ERR_REJECT,
+			"it was delivered %ld times, and nobody came to commit or refuse it",
+			deliveries);
+		return JOB_CRASH_LOOP;
+	}
+	FAULT_WHEN(strstr(run->message->body, "chaos-venom"), venom);
+	return job_read(&run->job, &run->arena, run->job.workflow, run->message, &run->args, e);
+}
 
 /* A message that has just come: read it, and run its workflow up to its first calls, so that one
  * commit holds both. */
@@ -28,7 +49,6 @@ static void receive(struct house *house, struct run *run)
 	struct err e = {0};
 
 	FAULT(received);
-	FAULT_WHEN(strstr(run->message->body, "chaos-venom"), venom);
 	run->lease = atomic_load(&house->lease);
 	if (!house_holds(house, run)) {
 		aftermath_lost(house, run);
@@ -36,11 +56,7 @@ static void receive(struct house *house, struct run *run)
 	}
 	run->started_us = clock_wall_us();
 	run->claims = 1;
-	if (run->given_up)
-		run->verdict = job_given_up(run->message, &e);
-	else
-		run->verdict = job_read(&run->job, &run->arena, run->job.workflow, run->message,
-					&run->args, &e);
+	run->verdict = run->given_up ? job_given_up(run->message, &e) : read_job(house, run, &e);
 	if (run->verdict == JOB_GOOD)
 		run_pass(run, run->started_us);
 	else
@@ -152,13 +168,13 @@ static void run_taken_over(struct house *house, struct run *run)
 		snprintf(text, sizeof(text), "%d workers died while they ran it", run->claims - 1);
 		run_give_up(run, "crash_loop", text, clock_wall_us());
 	} else {
+		FAULT_WHEN(strstr(run->job.text, "chaos-poison"), poison);
 		run_pass(run, clock_wall_us());
 	}
 }
 
 void work_on(struct house *house, struct run *run, struct mail_list brought, struct rng *rng)
 {
-	FAULT_WHEN(run->admitted && strstr(run->job.text, "chaos-poison"), poison);
 	if (run->message && !run->admitted && !run->refused && run->verdict == JOB_GOOD &&
 	    !run->job.text) {
 		assert(!brought.head);
@@ -181,6 +197,7 @@ void work_on(struct house *house, struct run *run, struct mail_list brought, str
 		run_taken_over(house, run);
 	} else if (hear_all(house, brought, rng)) {
 		FAULT(answered);
+		FAULT_WHEN(strstr(run->job.text, "chaos-poison"), poison);
 		run_pass(run, clock_wall_us());
 	}
 	if (!run->change.ended)
