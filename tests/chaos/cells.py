@@ -254,7 +254,7 @@ def poisonous(point, word):
         s.publish(n)
         s.bad = {job[2] for job in bad}
         if point == "venom":
-            s.await_refused(len(bad))
+            s.await_refused([job[1] for job in bad])
 
 
 poisonous("poison", "run")

@@ -326,15 +326,23 @@ static int record_main(FILE *out)
 
 static int depth_main(char **queues)
 {
+	struct mq *mq = NULL;
+
 	for (; *queues; queues++) {
-		struct mq *mq = open_mq("chaos depth");
 		struct err e = {0};
 		uint32_t ready = 0;
-		bool there = mq_inspect_queue(mq, *queues, &ready, NULL, &e);
+		bool there;
 
+		if (!mq)
+			mq = open_mq("chaos depth");
+		there = mq_inspect_queue(mq, *queues, &ready, NULL, &e);
 		printf("%s\t%ld\n", *queues, there ? (long)ready : -1);
-		mq_close(mq);
+		if (!there) { /* the broker has closed the channel over it */
+			mq_close(mq);
+			mq = NULL;
+		}
 	}
+	mq_close(mq);
 	return 0;
 }
 

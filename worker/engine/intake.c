@@ -23,6 +23,7 @@
 #include "engine/outbox.h"
 #include "engine/pool.h"
 #include "engine/stats.h"
+#include "engine/suspects.h"
 #include "engine/topology.h"
 
 enum {
@@ -41,7 +42,7 @@ _Static_assert(RING_SIZE >= CONSUMERS * PREFETCH_MAX, "the ring holds every wind
 struct unacked {
 	uint64_t tag;
 	int consumer;
-	enum { FATE_OPEN, FATE_ACK, FATE_RETURN } fate;
+	enum { FATE_OPEN, FATE_ACK, FATE_RETURN, FATE_SENT } fate; /* SENT: acked before its turn */
 };
 
 struct settlement {
@@ -68,6 +69,7 @@ struct intake {
 	struct unacked ring[RING_SIZE]; /* from `first` to `next`, by number; tags rise by one */
 	uint64_t first, next;
 	int n_unacked[CONSUMERS];
+	struct suspects suspects;
 	bool overfull;	      /* more came than there is room for: the door is to be closed */
 	int64_t held_back_us; /* since when an ack is held back; 0: none is */
 	struct backoff backoff;
@@ -118,6 +120,7 @@ static void connection_lost(struct intake *in, const struct err *e)
 	/* Tags of the old connection mean nothing on the next one; the broker delivers what was not
 	 * acked again. */
 	in->epoch++;
+	suspects_drop(&in->suspects, in->house);
 	in->first = in->next = 0;
 	in->held_back_us = 0;
 	memset(in->n_unacked, 0, sizeof(in->n_unacked));
@@ -211,13 +214,21 @@ static bool full(const struct intake *in)
 	return atomic_load(&in->house->inflight) >= in->house->settings->max_inflight;
 }
 
+/* Nothing can be taken in now, whatever the room. */
+static bool leaving(const struct intake *in)
+{
+	const struct house *house = in->house;
+
+	return atomic_load(&house->draining) || atomic_load(&house->stopping) ||
+	       !atomic_load(&house->lease);
+}
+
 static bool wanted(struct intake *in)
 {
 	struct house *house = in->house;
 	int64_t max = house->settings->max_inflight;
 
-	if (atomic_load(&house->draining) || atomic_load(&house->stopping) ||
-	    !atomic_load(&house->lease))
+	if (leaving(in))
 		return false;
 	/* The broker takes no events: what would be done now could not be told. */
 	if (outbox_pending(house->outbox) > OUTBOX_MAX)
@@ -307,7 +318,10 @@ static void on_delivery(struct intake *in, struct mq_message *m)
 	run->job.workflow = type_of(m, consumer);
 	run->given_up = consumer == DEAD;
 	house_enter(in->house, run);
-	pool_put(in->house->pool, run);
+	if (is_suspect(m))
+		suspects_add(&in->suspects, run);
+	else
+		pool_put(in->house->pool, run);
 }
 
 static void hear(struct intake *in)
@@ -357,6 +371,7 @@ static void collect_settlements(struct intake *in)
 			      RING_SIZE];
 		assert(u->tag == list[i].tag);
 		u->fate = list[i].ack ? FATE_ACK : FATE_RETURN;
+		suspects_settled(&in->suspects, list[i].tag);
 	}
 	free(list);
 }
@@ -387,6 +402,21 @@ static void forget_first(struct intake *in)
 	in->first++;
 }
 
+/* Behind one that may kill us nobody waits for its ack, or it would go down with us once more. */
+static bool ack_singly(struct intake *in, struct err *e)
+{
+	for (uint64_t i = in->first; i < in->next; i++) {
+		struct unacked *u = &in->ring[i % RING_SIZE];
+
+		if (u->fate != FATE_ACK)
+			continue;
+		if (!mq_ack(in->mq, u->tag, false, e))
+			return false;
+		u->fate = FATE_SENT;
+	}
+	return true;
+}
+
 /* In the order of delivery, so that one ack speaks for all before it. */
 static bool send_acks(struct intake *in, struct err *e)
 {
@@ -398,6 +428,10 @@ static bool send_acks(struct intake *in, struct err *e)
 		bool back = u->fate == FATE_RETURN;
 		uint64_t tag = u->tag;
 
+		if (u->fate == FATE_SENT) {
+			forget_first(in);
+			continue;
+		}
 		if (!back && left-- <= 0)
 			break;
 		if (back &&
@@ -419,6 +453,8 @@ static void send_settlements(struct intake *in)
 	struct err e = {0};
 
 	collect_settlements(in);
+	if (in->mq && suspects_any(&in->suspects) && !ack_singly(in, &e))
+		connection_lost(in, &e);
 	if (in->mq && !send_acks(in, &e))
 		connection_lost(in, &e);
 	FAULT_WHEN(first < in->first, acked);
@@ -442,9 +478,14 @@ static void *intake_thread(void *arg)
 			connect(in);
 		if (!in->mq && in->retry_at_us - now < MQ_TICK_MS * 1000)
 			wait = (int)((in->retry_at_us - now) / 1000) + 1;
+		if (in->suspects.n && wait > SUSPECTS_QUIET_MS)
+			wait = SUSPECTS_QUIET_MS;
 		move_door(in);
+		if (in->suspects.n && leaving(in))
+			suspects_drop(&in->suspects, in->house);
 		hear(in);
 		send_settlements(in);
+		suspects_turn(&in->suspects, in->house);
 		if (in->held_back_us || !in->consuming) {
 			atomic_store(&in->house->room_wanted, true);
 			/* Whoever left before that has woken nobody. */
@@ -456,6 +497,7 @@ static void *intake_thread(void *arg)
 	}
 	if (in->mq && in->consuming && !close_door(in, &e))
 		connection_lost(in, &e);
+	suspects_drop(&in->suspects, in->house);
 	hear(in);
 	send_settlements(in);
 	return NULL;
@@ -471,6 +513,7 @@ struct intake *intake_start(struct house *house, struct err *e)
 	in->house = house;
 	in->epoch = 1;
 	backoff_init(&in->backoff, 50, 2000);
+	rng_seed(&in->suspects.rng, 0);
 	pthread_mutex_init(&in->lock, NULL);
 	if (!mailbox_init(&in->inbox, e))
 		return NULL;

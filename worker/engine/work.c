@@ -18,6 +18,7 @@
 #include "engine/pool.h"
 #include "engine/send.h"
 #include "engine/stats.h"
+#include "engine/suspects.h"
 
 enum { SHOWN_MAX = 300 }; /* bytes of what an agent wrote that a sentence shows */
 enum { DELIVERIES = 10 /* that count like one death of its worker */ };
@@ -25,12 +26,11 @@ enum { DELIVERIES = 10 /* that count like one death of its worker */ };
 /*
  * Reads the message, unless whoever has it comes to no end: a job that kills before it is committed
  * has no row that could count. The broker counts deliveries, also those that were handed back, so
- * it takes many; some may be innocents that came along with it, and a replay takes them up again.
+ * it takes many; the innocents that came along with it get out before (suspects.h).
  */
 static enum job_verdict read_job(struct house *house, struct run *run, struct err *e)
 {
-	const char *text = mq_header(run->message, "x-delivery-count");
-	long deliveries = text ? strtol(text, NULL, 10) : 0;
+	long deliveries = message_deliveries(run->message);
 
 	if (deliveries >= DELIVERIES * house->settings->max_claims) {
 		err_set(e, ERR_REJECT,
