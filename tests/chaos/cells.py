@@ -53,7 +53,7 @@ def share(s, n, part):
 
 def kill_at(point):
     rng = random.Random(point)
-    nth = lambda: rng.randint(2, 12) if point in BATCHES else rng.randint(20, 120)
+    nth = lambda: rng.randint(1, 6) if point in BATCHES else rng.randint(20, 120)
     faults = {i: [f"{point}:{nth()}:kill" for _ in range(KILLS)] for i in (0, 1)}
 
     @cell(f"kill -9 at {point}", short=point in ("admitted", "answered", "published"), env=MANY, faults=faults)

@@ -158,9 +158,10 @@ Test(takeover, of_a_frozen_worker_leaves_it_without_a_say)
 	worker_signal(w, first, SIGSTOP);
 	cr_assert(await_rows(w, "in_progress|2", claim_of, 5000), "nobody took it over");
 	worker_signal(w, first, SIGCONT);
+	cr_assert(await_rows(w, "in_progress|1", claim_of, 5000), "it was no death");
 
 	same(json_at(world_end(w, id), "data.status"), "completed");
-	same(world_rows(w, "%s", claim_of), "completed|2");
+	same(world_rows(w, "%s", claim_of), "completed|1");
 	cr_assert_eq(world_call_count(w, "agent=pswa&kind=submit"), 1);
 	cr_assert_eq(world_call_count(w, "agent=vfa&kind=submit"), 1);
 	cr_assert(await_ready(w, first, 200, SOON_MS), "it goes on under a new lease");

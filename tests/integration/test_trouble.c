@@ -140,6 +140,40 @@ Test(trouble, sessions_ended_by_others_are_no_deaths)
 	world_close(w);
 }
 
+/* Somebody else is faster to claim what they held: still no deaths. */
+Test(trouble, sessions_ended_by_others_are_no_deaths_to_others_either)
+{
+	struct world *w = world_open();
+	const char *id;
+
+	world_agents(w, "--style", "async", "--latency-pswa", "9000");
+	world_worker(w, "CPOA_MAX_CLAIMS=3", "CPOA_RESCUE_INTERVAL_SECONDS=0.05");
+	world_worker(w, "CPOA_MAX_CLAIMS=3", "CPOA_RESCUE_INTERVAL_SECONDS=0.05");
+	id = world_podcast(w, "harassed", NULL);
+	await_calls(w, "agent=pswa&kind=submit", 1);
+	for (int i = 0; i < 8; i++) {
+		const char *lease = world_rows(w, "SELECT claimed_by FROM workflow_instances");
+
+		world_sql(w,
+			  "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = "
+			  "'advisory' AND objid = %s AND database = (SELECT oid FROM pg_database"
+			  " WHERE datname = current_database())",
+			  lease);
+		cr_assert(
+			await_rows(w, "t",
+				   world_format(w, "SELECT claimed_by > %s FROM workflow_instances",
+						lease),
+				   SOON_MS),
+			"not claimed again after end %d", i + 1);
+		/* The one that has lost its session is back. */
+		cr_assert(await_rows(w, "2", "SELECT count(*)" SESSION_OF_WORKER, SOON_MS));
+	}
+	same(json_at(world_end(w, id), "data.status"), "completed");
+	same(world_rows(w, "SELECT count(*) FROM dead_letters"), "0");
+	cr_assert_eq(world_call_count(w, "agent=pswa&kind=submit"), 1);
+	world_close(w);
+}
+
 /* Its session is there but does not answer, and SIGTERM must not wait for it. */
 Test(trouble, a_session_that_hangs_does_not_hold_up_the_end)
 {
@@ -327,6 +361,31 @@ Test(trouble, sigterm_amid_searches_and_a_locked_row_gives_all_back)
 		same(json_at(world_end(w, world_id(w, world_format(w, "s%d", i))), "data.status"),
 		     "completed");
 	cr_assert_eq(world_contradictions(w), 0);
+	world_close(w);
+}
+
+/* What waits for somebody else's lock does not hold up the end, and has not died. */
+Test(trouble, a_locked_row_does_not_hold_up_a_drain)
+{
+	struct world *w = world_open();
+	struct db *locker;
+	int64_t start;
+	int worker;
+
+	world_agents(w, NULL);
+	worker = world_worker(w, "CPOA_DRAIN_SECONDS=0.5");
+	locker = lock_podcast_row(w, "locked");
+	world_podcast(w, "locked", NULL);
+	let_pass(1000);
+	start = clock_mono_ms();
+	worker_signal(w, worker, SIGTERM);
+	cr_assert_eq(worker_wait_exit(w, worker, SOON_MS), 0);
+	cr_assert_lt(clock_mono_ms() - start, 3000, "%d ms", (int)(clock_mono_ms() - start));
+	say(locker, "COMMIT");
+	db_close(locker);
+	world_worker(w, NULL);
+	same(json_at(world_end(w, world_id(w, "locked")), "data.status"), "completed");
+	same(world_rows(w, "SELECT max(claims) FROM workflow_instances"), "1");
 	world_close(w);
 }
 

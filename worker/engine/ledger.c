@@ -250,13 +250,16 @@ static void commit(struct ledger *l)
 
 /* ---- the thread ---- */
 
-/* Those whose pause is over go on, before what has just come. */
+/* Those whose pause is over go on, before what has just come. When all is let go they wait for no
+ * lock any more: their rows are given back as they are. */
 static void take_delayed(struct ledger *l)
 {
 	struct mail_list due = {0}, rest = {0};
 	int64_t now = clock_mono_us();
 	struct mail *mail;
 
+	while (atomic_load(&l->house->stopping) && (mail = mail_shift(&l->delayed)))
+		aftermath_lost(l->house, mail_of(mail, struct run, mail));
 	while ((mail = mail_shift(&l->delayed)))
 		mail_append(mail_of(mail, struct run, mail)->not_before_us <= now ? &due : &rest,
 			    mail);
@@ -324,7 +327,7 @@ static void wait_for_work(struct ledger *l)
 static void give_back(struct ledger *l)
 {
 	struct err e = {0};
-	char sql[128];
+	char sql[512];
 
 	if (!l->db)
 		return;
@@ -333,7 +336,13 @@ static void give_back(struct ledger *l)
 		db_batch_add(&l->batch.db, &sql_table[SQL_RELEASE], l->batch.columns[SQL_RELEASE]);
 	l->batch.step[SQL_RELEASE_EVENTS] = db_batch_add(
 		&l->batch.db, &sql_table[SQL_RELEASE_EVENTS], l->batch.columns[SQL_RELEASE_EVENTS]);
-	snprintf(sql, sizeof(sql), "DELETE FROM leases WHERE lease_id = %lld", (long long)l->lease);
+	/* A row that somebody else has locked keeps its claim; the lease stays for whoever looks
+	 * for it. */
+	snprintf(sql, sizeof(sql),
+		 "DELETE FROM leases WHERE lease_id = %lld AND NOT EXISTS (SELECT FROM "
+		 "workflow_instances WHERE claimed_by = %lld) AND NOT EXISTS (SELECT FROM "
+		 "outbox_events WHERE claimed_by = %lld)",
+		 (long long)l->lease, (long long)l->lease, (long long)l->lease);
 	if (!db_batch_run(l->db, &l->batch.db, &e) || !db_script(l->db, sql, &e))
 		log_warn("claims could not be given back; they end with the session", log_err(&e),
 			 LOG_END);
@@ -367,10 +376,10 @@ static void *ledger_thread(void *arg)
 			rescue_lookups(l);
 		if (l->db)
 			db_take_notes(l->db, on_notify, l);
-		if (l->db && clock_mono_us() >= l->rescue_at_us)
-			rescue_orphans(l);
 		if (l->db)
 			rescue_pardons(l);
+		if (l->db && clock_mono_us() >= l->rescue_at_us)
+			rescue_orphans(l);
 	}
 	collect(l);
 	while (l->db && (l->waiting.head || l->strikes.head)) {
