@@ -52,7 +52,7 @@ def judge(row, cell, s, found, verdict):
     row.jobs = len(found.jobs)
     row.lost, row.contradicted = len(verdict.lost), len(verdict.contradicted)
     row.repeated, row.again, row.failed = len(verdict.repeated), verdict.again, verdict.failed
-    row.deaths = sum(1 for w in s.workers for _, code in w.deaths if code == -9)
+    row.deaths = sum(1 for w in s.workers for code, _ in w.deaths if code == -9)
     row.complaints = list(verdict.complaints())
     bad = getattr(s, "bad", set())
     others = [w for w, r in found.rows.items() if r.status == "failed" and w not in bad]
@@ -64,9 +64,9 @@ def judge(row, cell, s, found, verdict):
     if refused:
         row.complaints.append(f"refused: {len(refused)} good jobs, for example {min(refused)}")
     for worker in s.workers:
-        for _, code in worker.deaths:
+        for code, lived in worker.deaths:
             # One that was asked to leave before it could listen to that has done nothing yet.
-            if code not in (0, -9) and not (code == -15 and worker.young):
+            if code not in (0, -9) and not (code == -15 and lived < 3):
                 row.complaints.append(f"worker {worker.index} ended with {code}; see {s.folder}")
     row.full = seconds_to_full_rate(s)
     row.takeovers = takeovers(s, found)

@@ -126,8 +126,8 @@ class Worker:
     def __init__(self, stage, index, env, faults):
         self.stage, self.index, self.env = stage, index, env
         self.faults = list(faults)  # CPOA_FAULT of each start to come; none left: without
-        self.deaths = []       # (wall ms, exit code)
-        self.wanted, self.young = True, False
+        self.deaths = []            # (exit code, seconds that it lived)
+        self.wanted = True
         self.lock = threading.Lock()
         self.process = None
         self.start()
@@ -149,7 +149,7 @@ class Worker:
         while True:
             process = self.process
             code = process.wait()
-            self.deaths.append((time.time() * 1000, code))
+            self.deaths.append((code, time.monotonic() - self.started))
             with self.lock:
                 if not self.wanted:
                     return
@@ -171,7 +171,6 @@ class Worker:
             self.wanted = False
             process = self.process
         began = time.monotonic()
-        self.young = began - self.started < 1
         process.send_signal(signal.SIGCONT)
         process.terminate()
         try:

@@ -192,7 +192,7 @@ Test(job, reasons_are_those_of_the_interface)
 {
 	static const char *const reasons[JOB_VERDICTS] = {
 		"good",		  "invalid_json", "invalid_job",	  "unknown_type",
-		"too_large",	  "unstorable",	  "idempotency_conflict", "expired",
+		"too_large",	  "unstorable",	  "idempotency_conflict", "crash_loop", "expired",
 		"delivery_limit", "queue_full",	  "broker_rejected"};
 
 	for (int i = 0; i < JOB_VERDICTS; i++)
