@@ -2,12 +2,12 @@
 
 A cell gets a stage (stage.py) whose workers are up, orders jobs, does harm, mends it, and returns;
 matrix.py then awaits every job's end, lets the checker judge, and writes the row. To add one: a
-function with @cell. Its options are the stage's (agents, workers, env, via, wrap, faults), and
+function with @cell. Its options are the stage's (agents, workers, env, via, faults, clock, disk_mb), and
 
     jobs        of the full matrix; the short form takes a part of it
     may_fail    workflows may end as failed: what is done to them allows no better end
-    exits       what a worker that was asked to leave may end with besides 0
     margin_ms   how long a request may be on its way
+    short       it is part of the short form
 """
 
 import random
@@ -195,6 +195,18 @@ def read_only(s, n):
                   " AND application_name = 'cpoa'", s.name, user="postgres")
     time.sleep(2)
     s.servers.sql("postgres", f"ALTER DATABASE {s.name} RESET default_transaction_read_only", user="postgres")
+    s.mark("back")
+
+
+@cell("PostgreSQL's disk full", jobs=3000, disk_mb=400)
+def disk_full(s, n):
+    """That of this database; a full disk under the log (pg_wal) is a server that has crashed."""
+    s.publish(n)
+    share(s, n, 0.3)
+    s.mark("fault")
+    s.disk.fill()
+    time.sleep(3)
+    s.disk.clear()
     s.mark("back")
 
 

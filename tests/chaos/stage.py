@@ -4,13 +4,16 @@ Everything started here dies with us (PR_SET_PDEATHSIG) and is gone after close(
 """
 
 import ctypes
+import errno
 import http.client
 import json
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 import urllib.request
@@ -203,6 +206,35 @@ def free_port():
                 pass
 
 
+class Disk:
+    """A small file system that a database has for itself, so that it can be full. Needs root, for the mount."""
+
+    def __init__(self, servers, name, megabytes):
+        self.servers, self.name = servers, name
+        self.at = tempfile.mkdtemp(prefix="cpoa-chaos-disk.", dir="/var/tmp")
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=0777", "tmpfs", self.at], check=True)
+        os.mkdir(f"{self.at}/data")
+        shutil.chown(f"{self.at}/data", "postgres", "postgres")
+        servers.sql("postgres", f"CREATE TABLESPACE {name} OWNER cpoa LOCATION '{self.at}/data'", user="postgres")
+
+    def fill(self):
+        with open(f"{self.at}/filler", "wb", buffering=0) as f:
+            try:
+                while f.write(bytes(1 << 16)):
+                    pass
+            except OSError as e:
+                if e.errno != errno.ENOSPC:
+                    raise
+
+    def clear(self):
+        os.unlink(f"{self.at}/filler")
+
+    def close(self):
+        self.servers.sql("postgres", f"DROP TABLESPACE {self.name}", user="postgres")
+        subprocess.run(["umount", "-l", self.at], check=True)
+        os.rmdir(self.at)
+
+
 class Proxy:
     """tests/chaos/proxy.c; `pg`, `mq` and `agents` are its links."""
 
@@ -228,7 +260,8 @@ class Proxy:
 class Stage:
     count = 0
 
-    def __init__(self, servers, folder, agents=(), workers=3, env=None, via=(), faults=None, clock=False):
+    def __init__(self, servers, folder, agents=(), workers=3, env=None, via=(), faults=None, clock=False,
+                 disk_mb=0):
         Stage.count += 1
         self.servers, self.folder = servers, Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -240,7 +273,9 @@ class Stage:
         self.lag_ms, self.closed, self.refused = 0, False, 0
         self.amqp = servers.env["AMQP_URL"].rstrip("/") + "/" + self.name
         servers.mq("PUT", f"vhosts/{self.name}", {})
-        servers.sql("postgres", f"CREATE DATABASE {self.name} TEMPLATE chaos_template")
+        self.disk = Disk(servers, self.name, disk_mb) if disk_mb else None
+        servers.sql("postgres", f"CREATE DATABASE {self.name} TEMPLATE chaos_template"
+                    + (f" TABLESPACE {self.name}" if disk_mb else ""))
         self.start_agents(agents)
         self.direct, self.env = {}, self.worker_env(env or {}, via)
         if clock:
@@ -387,7 +422,21 @@ class Stage:
             await_true(lambda: not self.leftovers(), 15, "outbox and claims empty")
         except TimeoutError:
             pass
-        self.exits = [worker.end() for worker in self.workers]
+        for worker in self.workers:
+            worker.end()
+        self.sweep()
+
+    def sweep(self):
+        """A connection that broke gives back what was not acked on it, after its worker has left, maybe: one
+        more worker has to find that all of that is known."""
+        if not any(self.queues().values()):
+            return
+        worker = self.add_worker()
+        try:
+            await_true(lambda: not any(self.queues().values()), 20, "queues empty")
+        except TimeoutError:
+            pass
+        worker.end()
 
     def leftovers(self):
         return self.servers.sql(self.name, "SELECT (SELECT count(*) FROM outbox_events) + (SELECT count(*)"
@@ -452,3 +501,5 @@ class Stage:
             self.proxy.close()
         self.servers.mq("DELETE", f"vhosts/{self.name}")
         self.servers.sql("postgres", f"DROP DATABASE IF EXISTS {self.name} (FORCE)")
+        if self.disk:
+            self.disk.close()
