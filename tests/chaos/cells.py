@@ -314,7 +314,7 @@ def cut_off(s, n):
     s.await_ready()
     s.publish(n, rate=n / 12)
     time.sleep(2)
-    s.mark("stop")
+    s.mark("cut")
     for name in ("pg", "mq", "agents"):
         s.proxy.say(f"{name} swallow")
     time.sleep(6)

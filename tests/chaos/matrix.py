@@ -100,8 +100,7 @@ def seconds_to_full_rate(s):
 
 def takeovers(s, found):
     """For each death, the time until the last of its orphans has asked its agent again; in seconds."""
-    moments = sorted([(ms, "kill") for ms in s.marks.get("kill", [])] +
-                     [(ms, "stop") for ms in s.marks.get("stop", [])])
+    moments = sorted((ms, what) for what in ("kill", "stop", "cut") for ms in s.marks.get(what, []))
     if not moments:
         return {}
     calls = {}
@@ -149,7 +148,7 @@ def summary(rows):
 
 
 def times(rows):
-    for what, title in (("kill", "kill -9"), ("stop", "SIGSTOP or a cut network")):
+    for what, title in (("kill", "kill -9"), ("stop", "SIGSTOP"), ("cut", "a cut network")):
         values = [v for r in rows for v in r.takeovers.get(what, [])]
         if values:
             yield (f"Take-over after {title}, until the last orphan's next call: p50 {quantile(values, .5):.2f} s, "
