@@ -174,13 +174,22 @@ static bool has_moved(const struct workflow_row *w)
 	return false;
 }
 
+/* Its worker has lost a session, and is there again. */
+static bool worker_is_back(const struct lease_row *lease)
+{
+	for (int i = 0; i < pg.n_leases; i++)
+		if (pg.leases[i].id > lease->id && strcmp(pg.leases[i].worker, lease->worker) == 0)
+			return true;
+	return false;
+}
+
 static int64_t claims_after(const struct workflow_row *w, const struct cells *worker)
 {
 	if (w->claimed_by == LEASE_NONE)
 		return w->claims;
 	for (int i = 0; i < pg.n_leases; i++)
 		if (pg.leases[i].id == w->claimed_by &&
-		    (cell_is(worker, 0, pg.leases[i].worker) ||
+		    (cell_is(worker, 0, pg.leases[i].worker) || worker_is_back(&pg.leases[i]) ||
 		     pg.leases[i].server_start != pg.server_start))
 			return w->claims;
 	return has_moved(w) ? 2 : w->claims + 1;
@@ -221,6 +230,17 @@ struct db_result *pg_claim(const struct statement *s)
 		sim_say("pg: lease %lld claims %s", (long long)s->lease, w->key);
 	}
 	return r;
+}
+
+void pg_forgive(const struct statement *s)
+{
+	for (int i = 0; i < s->p->p[1].n; i++) {
+		struct uuid id = cell_uuid(&s->p->p[1], i);
+		struct workflow_row *w = pg_workflow(&id);
+
+		if (w && w->claimed && w->claimed_by > cell_int(&s->p->p[2], i) && w->claims > 1)
+			w->claims--;
+	}
 }
 
 struct db_result *pg_cancelled(const struct statement *s)

@@ -351,6 +351,7 @@ struct db_result *pg_execute(enum sql_id id, const struct params *p, int64_t lea
 		[SQL_TELL_AGAIN] = {.read = pg_tell_again},
 		[SQL_DEAD_LEASES] = {.read = pg_dead_leases},
 		[SQL_CLAIM] = {.read = pg_claim},
+		[SQL_FORGIVE] = {.write = pg_forgive},
 		[SQL_LOAD_CALLS] = {.read = pg_load_calls},
 		[SQL_CLAIM_EVENTS] = {.read = pg_claim_events},
 		[SQL_DROP_LEASES] = {.write = pg_drop_leases},

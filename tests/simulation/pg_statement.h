@@ -23,6 +23,6 @@ typedef void pg_writing(const struct statement *s);
 
 pg_reading pg_find_topics, pg_find_duplicates, pg_tell_again, pg_dead_leases, pg_claim,
 	pg_load_calls, pg_claim_events, pg_cancelled;
-pg_writing pg_drop_leases, pg_let_go, pg_release, pg_release_events;
+pg_writing pg_drop_leases, pg_forgive, pg_let_go, pg_release, pg_release_events;
 
 #endif

@@ -87,7 +87,8 @@ static void *worker_main(void *arg)
 
 	if (!house_start(&w->house, &w->settings, &e))
 		sim_fail("a worker does not start: %s", e.text);
-	snprintf(w->house.worker_name, sizeof(w->house.worker_name), "w%d", w->number);
+	snprintf(w->house.worker_name, sizeof(w->house.worker_name), "w%d@%lld", w->number,
+		 (long long)sim_now_us());
 	while (!w->drain && !w->stop)
 		sim_sleep(WAIT_US);
 	house_drain(&w->house);

@@ -191,9 +191,9 @@ Test(job, is_good_or_refused_with_a_reason_and_a_sentence)
 Test(job, reasons_are_those_of_the_interface)
 {
 	static const char *const reasons[JOB_VERDICTS] = {
-		"good",		  "invalid_json", "invalid_job",	  "unknown_type",
-		"too_large",	  "unstorable",	  "idempotency_conflict", "crash_loop", "expired",
-		"delivery_limit", "queue_full",	  "broker_rejected"};
+		"good",	     "invalid_json",   "invalid_job",	       "unknown_type",
+		"too_large", "unstorable",     "idempotency_conflict", "crash_loop",
+		"expired",   "delivery_limit", "queue_full",	       "broker_rejected"};
 
 	for (int i = 0; i < JOB_VERDICTS; i++)
 		cr_assert_str_eq(job_reason((enum job_verdict)i), reasons[i]);

@@ -72,6 +72,7 @@ static void tell_answer(struct doctor *d, const struct question *q)
 	case HTTP_TIMEOUT:
 	case HTTP_BROKEN:
 	case HTTP_BAD_REQUEST:
+	case HTTP_WITHHELD:
 		doctor_wrong(d, mend, "%s: %s: %s", q->name, q->url, r->error);
 		break;
 	}

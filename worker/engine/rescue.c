@@ -374,6 +374,7 @@ static bool take_over(struct ledger *l)
 
 	if (l->claimed.head && !load_calls(l))
 		return false;
+	FAULT_WHEN(l->claimed.head, taken_over);
 	while ((mail = mail_shift(&l->claimed))) {
 		struct run *run = mail_of(mail, struct run, mail);
 
