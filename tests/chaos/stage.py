@@ -500,6 +500,6 @@ class Stage:
         if self.proxy:
             self.proxy.close()
         self.servers.mq("DELETE", f"vhosts/{self.name}")
-        self.servers.sql("postgres", f"DROP DATABASE IF EXISTS {self.name} (FORCE)")
+        self.servers.sql("postgres", f"DROP DATABASE IF EXISTS {self.name} (FORCE)", user="postgres")
         if self.disk:
             self.disk.close()

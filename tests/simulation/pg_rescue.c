@@ -238,7 +238,7 @@ void pg_forgive(const struct statement *s)
 		struct uuid id = cell_uuid(&s->p->p[1], i);
 		struct workflow_row *w = pg_workflow(&id);
 
-		if (w && w->claimed && w->claimed_by > cell_int(&s->p->p[2], i) && w->claims > 1)
+		if (w && w->claimed && w->claimed_by != cell_int(&s->p->p[2], i) && w->claims > 1)
 			w->claims--;
 	}
 }

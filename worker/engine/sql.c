@@ -239,7 +239,7 @@ const struct db_statement sql_table[SQL_COUNT] = {
 		.name = "forgive", .n_params = 3, .scalars = 1,
 		.types = {DB_INT8, DB_UUID, DB_INT8},
 		.sql = "WITH f AS (SELECT i.workflow_id FROM unnest($2::uuid[], $3::int8[]) AS x(workflow_id, lease) "
-		       "JOIN workflow_instances i ON i.workflow_id = x.workflow_id WHERE i.claimed_by > x.lease AND x.lease < $1"
+		       "JOIN workflow_instances i ON i.workflow_id = x.workflow_id WHERE i.claimed_by <> x.lease AND x.lease < $1"
 		       " AND i.claims > 1 FOR UPDATE OF i SKIP LOCKED) "
 		       "UPDATE workflow_instances w SET claims = w.claims - 1 FROM f WHERE w.workflow_id = f.workflow_id",
 	},
