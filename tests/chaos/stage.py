@@ -3,6 +3,7 @@
 Everything started here dies with us (PR_SET_PDEATHSIG) and is gone after close().
 """
 
+import base64
 import ctypes
 import errno
 import http.client
@@ -16,6 +17,7 @@ import subprocess
 import tempfile
 import threading
 import time
+import urllib.parse
 import urllib.request
 from pathlib import Path
 
@@ -73,7 +75,9 @@ class Servers:
             name, _, value = line.removeprefix("export ").partition("=")
             self.env[name] = value
         self.api = self.env.pop("CPOA_TEST_MQ_API")
-        self.env.pop("CPOA_TEST_SERVERS")
+        self.env = {name: value for name, value in self.env.items() if not name.startswith("CPOA_TEST_")}
+        url = urllib.parse.urlsplit(self.env["AMQP_URL"])
+        self.broker = f"{url.username}:{url.password}"
 
     def do(self, *words):
         subprocess.run([SERVERS_SH, words[0], self.dir, *words[1:]], check=True,
@@ -81,7 +85,7 @@ class Servers:
 
     def connect(self, database, user="cpoa"):
         c = psycopg2.connect(host=self.env["POSTGRES_HOST"], port=self.env["POSTGRES_PORT"], user=user,
-                             password="cpoa", dbname=database, connect_timeout=5)
+                             password=self.env["POSTGRES_PASSWORD"], dbname=database, connect_timeout=5)
         c.autocommit = True
         return c
 
@@ -98,7 +102,7 @@ class Servers:
         request = urllib.request.Request(
             f"{self.api}/api/{path}", method=method,
             data=json.dumps(body).encode() if body is not None else None,
-            headers={"Authorization": "Basic Z3Vlc3Q6Z3Vlc3Q=", "Content-Type": "application/json"})
+            headers={"Authorization": "Basic " + base64.b64encode(urllib.parse.unquote(self.broker).encode()).decode(), "Content-Type": "application/json"})
         with urllib.request.urlopen(request, timeout=10) as answer:
             text = answer.read()
         return json.loads(text) if text else None
@@ -326,14 +330,14 @@ class Stage:
         ports = {"pg": s["POSTGRES_PORT"], "mq": s["AMQP_URL"].rstrip("/").rpartition(":")[2],
                  "agents": self.agents_url.rpartition(":")[2]}
         where = lambda: {"POSTGRES_PORT": str(ports["pg"]),
-                         "AMQP_URL": f"amqp://guest:guest@127.0.0.1:{ports['mq']}/{self.name}",
+                         "AMQP_URL": f"amqp://{self.servers.broker}@127.0.0.1:{ports['mq']}/{self.name}",
                          **{name: f"http://127.0.0.1:{ports['agents']}{path}" for name, path in AGENT_URLS.items()}}
         if via:
             self.direct = where()
             self.proxy = Proxy({name: ports[name] for name in via})
             ports = {name: self.proxy.port.get(name, port) for name, port in ports.items()}
         out = {"PATH": os.environ["PATH"], "POSTGRES_HOST": "127.0.0.1", "POSTGRES_USER": "cpoa",
-               "POSTGRES_PASSWORD": "cpoa", "POSTGRES_DB": self.name, **where(),
+               "POSTGRES_PASSWORD": s["POSTGRES_PASSWORD"], "POSTGRES_DB": self.name, **where(),
                "CPOA_HTTP_BIND": "127.0.0.1", "CPOA_LEASE_SECONDS": "3", "CPOA_DRAIN_SECONDS": "5",
                "CPOA_SERVICE_RETRY_BACKOFF_FACTOR": "0.05", "CPOA_WORKER_THREADS": "2",
                "CPOA_MAX_INFLIGHT": "256"}
@@ -429,6 +433,7 @@ class Stage:
     def sweep(self):
         """A connection that broke gives back what was not acked on it, after its worker has left, maybe: one
         more worker has to find that all of that is known."""
+        time.sleep(0.5)  # the broker hears of connections that were cut a moment later
         if not any(self.queues().values()):
             return
         worker = self.add_worker()
