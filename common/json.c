@@ -3,23 +3,18 @@
 #include <assert.h>
 #include <limits.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cpoa/strbuf.h"
 
+#include "json_private.h"
+
+/* More than anybody may ask for. */
+enum { PARSER_DEPTH = 256 };
+
 /* ---- UTF-8 ---- */
-
-static const uint64_t ones = UINT64_C(0x0101010101010101);
-static const uint64_t tops = UINT64_C(0x8080808080808080);
-
-static uint64_t load8(const char *s)
-{
-	uint64_t x;
-
-	memcpy(&x, s, sizeof(x));
-	return x;
-}
 
 static bool is_tail(const char *s)
 {
@@ -58,9 +53,9 @@ bool utf8_ok(const char *s, size_t len)
 
 		/* Eight bytes of ASCII without a NUL, by far the most common, in one step. */
 		while (len - at >= 8) {
-			uint64_t x = load8(s + at);
+			uint64_t x = json_load8(s + at);
 
-			if (((x - ones) | x) & tops)
+			if (((x - JSON_ONES) | x) & JSON_TOPS)
 				break;
 			at += 8;
 		}
@@ -315,14 +310,6 @@ static bool scan_escape(struct scan *sc)
 	return true;
 }
 
-/* Whether any of eight bytes is a quote, a backslash, a control character or beyond ASCII. */
-static bool is_special(uint64_t x)
-{
-	uint64_t quote = x ^ (ones * '"'), backslash = x ^ (ones * '\\');
-
-	return ((quote - ones) | (backslash - ones) | (x - ones * 0x20) | x) & tops;
-}
-
 static bool scan_string(struct scan *sc)
 {
 	sc->at++;
@@ -330,8 +317,16 @@ static bool scan_string(struct scan *sc)
 		unsigned char c;
 		size_t n;
 
-		while (sc->len - sc->at >= 8 && !is_special(load8(sc->s + sc->at)))
+		while (sc->len - sc->at >= 8) {
+			uint64_t x = json_load8(sc->s + sc->at),
+				 special = (x & JSON_TOPS) | json_escapes(x);
+
+			if (special) {
+				sc->at += json_before(special);
+				break;
+			}
 			sc->at += 8;
+		}
 		if (sc->at == sc->len)
 			return not_json(sc, "the end of the text within a string");
 		c = (unsigned char)sc->s[sc->at];
@@ -412,18 +407,48 @@ static enum json_verdict refuse(struct err *e, enum json_verdict verdict, const 
 	return verdict;
 }
 
+/*
+ * A parser for each thread, kept: it is a table for as many levels as may come. How deep this text
+ * may be was checked before; json-c counts the scalars in the innermost array as one level more.
+ */
+static pthread_key_t parser_key;
+static pthread_once_t parser_once = PTHREAD_ONCE_INIT;
+
+static void free_parser(void *tok)
+{
+	json_tokener_free(tok);
+}
+
+static void make_parser_key(void)
+{
+	if (pthread_key_create(&parser_key, free_parser) != 0)
+		BUG("no thread key for a JSON parser");
+}
+
+static struct json_tokener *parser(int depth_max)
+{
+	struct json_tokener *tok;
+
+	pthread_once(&parser_once, make_parser_key);
+	tok = pthread_getspecific(parser_key);
+	if (!tok) {
+		tok = json_tokener_new_ex(PARSER_DEPTH);
+		if (!tok || pthread_setspecific(parser_key, tok) != 0)
+			BUG("out of memory for a JSON parser");
+		json_tokener_set_flags(tok, JSON_TOKENER_STRICT);
+	}
+	assert(depth_max < PARSER_DEPTH);
+	json_tokener_reset(tok);
+	return tok;
+}
+
 static enum json_verdict parse(const char *text, size_t len, int depth_max,
 			       struct json_object **out, struct err *e)
 {
-	/* json-c counts the scalars in the innermost array as one level more; the depth was checked
-	 * before. */
-	struct json_tokener *tok = json_tokener_new_ex(depth_max + 1);
+	struct json_tokener *tok = parser(depth_max);
 	enum json_tokener_error error;
 	size_t end;
 
-	if (!tok)
-		BUG("out of memory for a JSON parser");
-	json_tokener_set_flags(tok, JSON_TOKENER_STRICT);
 	*out = json_tokener_parse_ex(tok, text, (int)len);
 	error = json_tokener_get_error(tok);
 	end = json_tokener_get_parse_end(tok);
@@ -433,24 +458,24 @@ static enum json_verdict parse(const char *text, size_t len, int depth_max,
 		*out = json_tokener_parse_ex(tok, "", 1);
 		error = json_tokener_get_error(tok);
 	}
-	json_tokener_free(tok);
 	if (error == json_tokener_success && end == len)
 		return JSON_OK;
 	json_object_put(*out);
 	*out = NULL;
+	json_tokener_reset(tok);
 	if (error == json_tokener_continue || end == len)
 		return refuse(e, JSON_SYNTAX, "the text ends too early", len);
 	return refuse(e, JSON_SYNTAX, "something unexpected", end);
 }
 
-enum json_verdict json_read(const char *text, size_t len, int depth_max, enum json_mode mode,
-			    struct json_object **out, struct err *e)
+static enum json_verdict read_text(const char *text, size_t len, int depth_max, enum json_mode mode,
+				   bool *as_is, struct json_object **out, struct err *e)
 {
 	struct scan sc = {.s = text, .len = len, .depth_max = depth_max};
 	AUTO(strbuf_release) struct strbuf mended;
 	enum json_verdict verdict;
 
-	assert(depth_max >= 0 && depth_max < INT_MAX);
+	assert(depth_max >= 0 && depth_max < PARSER_DEPTH);
 	*out = NULL;
 	strbuf_init(&mended, INT_MAX - 1);
 	if (len >= INT_MAX / 3)
@@ -466,6 +491,7 @@ enum json_verdict json_read(const char *text, size_t len, int depth_max, enum js
 		return parse(text, sc.len, depth_max, out, e);
 
 	/* Parsed even when it will be refused: what is not JSON at all is to be called that. */
+	*as_is = false;
 	sc.at = 0;
 	sc.depth = 0;
 	sc.mended = &mended;
@@ -480,21 +506,19 @@ enum json_verdict json_read(const char *text, size_t len, int depth_max, enum js
 	return verdict;
 }
 
-char *json_text(struct json_object *o, size_t *len)
+enum json_verdict json_read_as_is(const char *text, size_t len, int depth_max, bool *as_is,
+				  struct json_object **out, struct err *e)
 {
-	size_t n;
-	const char *text = json_object_to_json_string_length(
-		o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &n);
-	char *copy;
+	*as_is = true;
+	return read_text(text, len, depth_max, JSON_MEND, as_is, out, e);
+}
 
-	if (!text)
-		BUG("out of memory for JSON text");
-	copy = xmalloc(n + 1);
-	memcpy(copy, text, n);
-	copy[n] = '\0';
-	if (len)
-		*len = n;
-	return copy;
+enum json_verdict json_read(const char *text, size_t len, int depth_max, enum json_mode mode,
+			    struct json_object **out, struct err *e)
+{
+	bool as_is;
+
+	return read_text(text, len, depth_max, mode, &as_is, out, e);
 }
 
 /* ---- members ---- */

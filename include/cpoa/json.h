@@ -17,11 +17,13 @@
 #include <stdint.h>
 
 #include "cpoa/err.h"
+#include "cpoa/strbuf.h"
 
 enum {
 	JSON_DEPTH_MAX = 32,
 	JSON_VALUES_MAX = 50000, /* keys, strings, numbers, lists and objects: a tree may take 300
 				    bytes for 3 of text */
+	JSON_TEXT_MAX = 1 << 30, /* bytes of a text that is written */
 };
 
 enum json_verdict {
@@ -45,8 +47,36 @@ MUST_CHECK enum json_verdict json_read(const char *text, size_t len, int depth_m
 				       enum json_mode mode, struct json_object **out,
 				       struct err *e);
 
-/* The compact text; free() it. */
+/* json_read with JSON_MEND; *as_is says whether the text itself could be kept, nothing in it having
+ * been mended. */
+MUST_CHECK enum json_verdict json_read_as_is(const char *text, size_t len, int depth_max,
+					     bool *as_is, struct json_object **out, struct err *e);
+
+/* The compact text; free() it. `len` may be NULL. */
 char *json_text(struct json_object *o, size_t *len);
+
+/*
+ * Writing into a buffer, whose ceiling is the caller's: no tree is built that would only be
+ * printed. A comma goes in wherever a value stands before. Keys and strings are UTF-8.
+ */
+void json_add_key(struct strbuf *sb, const char *key);
+void json_add_str(struct strbuf *sb, const char *key, const char *s); /* NULL: null */
+void json_add_string(struct strbuf *sb, const char *s, size_t len);   /* the value alone */
+void json_add_tree(struct strbuf *sb, struct json_object *o);	      /* likewise; NULL: null */
+
+/*
+ * The text of a member of the object in `text`, which json_read_as_is() has found good, and which
+ * ends in a NUL. False when there is none of this name (which may hold nothing to be escaped).
+ */
+struct json_slice {
+	const char *text; /* within the text searched */
+	size_t len;
+};
+bool json_member(const char *text, size_t len, const char *key, struct json_slice *out);
+
+/* Of a string's text, its opening quote and as many characters (UTF-16 units where escaped, bytes
+ * where not) as `units`; without the closing quote. */
+struct json_slice json_string_start(const struct json_slice *string, size_t units);
 
 /* Getters that take what they find: NULL or the default when `o` is NULL, no object, or has no such
  * member of the type. */

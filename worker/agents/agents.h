@@ -30,40 +30,37 @@ extern const char *const agent_labels[AGENT_COUNT];
 const struct agent *agent_of_call(const char *name);
 
 /* WCHA: {"status":"success","content":…,"source_urls":[…],"message":…} about a topic. */
-const struct reply *wcha_harvest(struct run *run, const char *topic);
+struct reply *wcha_harvest(struct run *run, const char *topic);
 
-/* PSWA: a script {"script_id","title","segments":[…],…} made of content. */
-const struct reply *pswa_weave(struct run *run, const char *topic, const char *content);
+/* PSWA: a script {"script_id","title","segments":[…],…} made of WCHA's content. */
+struct reply *pswa_weave(struct run *run, const char *topic, struct reply *web);
 
 /*
- * VFA: the voice of a script. The reply of a result has "status" "success" or "skipped". `voice` is
- * borrowed (NULL: none), `script` too.
+ * VFA: the voice of PSWA's script. The reply of a result has "status" "success" or "skipped".
+ * `voice` is borrowed (NULL: none).
  */
-const struct reply *vfa_forge(struct run *run, struct json_object *script,
-			      struct json_object *voice);
+struct reply *vfa_forge(struct run *run, struct reply *script, struct json_object *voice);
 
 /*
  * SCA: a snippet of a topic {"topic_id","title_suggestion",…} (borrowed). `name` is the call's,
  * `order` its row's. The reply of a result is SCA's SnippetDataObject.
  */
-const struct reply *sca_craft(struct run *run, const char *name, int order,
-			      struct json_object *info);
+struct reply *sca_craft(struct run *run, const char *name, int order, struct json_object *info);
 
 /* The error code that stands for SCA's failure (agents.md §1.2). */
-const char *sca_error_code(const struct reply *reply);
+const char *sca_error_code(struct reply *reply);
 
 /* IGA: a cover. The reply of a result has "image_url", or has not. */
-const struct reply *iga_draw(struct run *run, const char *name, int order, const char *prompt);
+struct reply *iga_draw(struct run *run, const char *name, int order, const char *prompt);
 
 /* TDA: up to `limit` topics about a query; at least one, or it is a failure. `row_name`: its row's
  * agent_name. */
-const struct reply *tda_discover(struct run *run, const char *row_name, const char *query,
-				 int limit);
+struct reply *tda_discover(struct run *run, const char *row_name, const char *query, int limit);
 
 /* The list in TDA's reply. */
-struct json_object *tda_topics(const struct reply *reply);
+struct json_object *tda_topics(struct reply *reply);
 
 /* A topic of topics_snippets: {"found":bool,"title":…,"keywords":…}. */
-const struct reply *store_topic(struct run *run, const struct uuid *id);
+struct reply *store_topic(struct run *run, const struct uuid *id);
 
 #endif

@@ -17,7 +17,7 @@ static void accept(const struct call *call, struct json_object *result, struct r
 
 const struct agent iga = {.name = "IGA", .label = "iga", .index = AGENT_IGA, .accept = accept};
 
-const struct reply *iga_draw(struct run *run, const char *name, int order, const char *prompt)
+struct reply *iga_draw(struct run *run, const char *name, int order, const char *prompt)
 {
 	struct call *call;
 

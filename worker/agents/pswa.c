@@ -39,13 +39,14 @@ static void accept(const struct call *call, struct json_object *result, struct r
 
 const struct agent pswa = {.name = "PSWA", .label = "pswa", .index = AGENT_PSWA, .accept = accept};
 
-const struct reply *pswa_weave(struct run *run, const char *topic, const char *content)
+struct reply *pswa_weave(struct run *run, const char *topic, struct reply *web)
 {
 	struct call *call;
 
 	if (!run_ask(run, &pswa, "pswa", &call)) {
 		struct json_object *request = json_object_new_object(),
 				   *input = json_object_new_object();
+		const char *content = reply_string(web, "content");
 
 		json_set_str(request, "content", content);
 		json_set_str(request, "topic", topic);

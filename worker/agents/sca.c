@@ -36,8 +36,7 @@ static struct json_object *brief(const char *title)
 	return json_object_new_string_len(title, (int)bytes);
 }
 
-const struct reply *sca_craft(struct run *run, const char *name, int order,
-			      struct json_object *info)
+struct reply *sca_craft(struct run *run, const char *name, int order, struct json_object *info)
 {
 	struct call *call;
 
@@ -64,7 +63,7 @@ const struct reply *sca_craft(struct run *run, const char *name, int order,
 	return call_reply(call);
 }
 
-const char *sca_error_code(const struct reply *reply)
+const char *sca_error_code(struct reply *reply)
 {
 	switch (reply->kind) {
 	case REPLY_NOT_JSON:

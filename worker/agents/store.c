@@ -17,7 +17,7 @@ static void accept(const struct call *call, struct json_object *result, struct r
 const struct agent store = {
 	.name = "STORE", .label = "topic", .index = AGENT_STORE, .local = true, .accept = accept};
 
-const struct reply *store_topic(struct run *run, const struct uuid *id)
+struct reply *store_topic(struct run *run, const struct uuid *id)
 {
 	char text[UUID_TEXT_SIZE], name[CALL_NAME_SIZE];
 	struct call *call;

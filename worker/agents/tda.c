@@ -5,7 +5,7 @@
 
 #include "agents/agents.h"
 
-struct json_object *tda_topics(const struct reply *reply)
+struct json_object *tda_topics(struct reply *reply)
 {
 	struct json_object *topics = json_arr(reply_body(reply), "discovered_topics");
 
@@ -35,8 +35,7 @@ static void accept(const struct call *call, struct json_object *result, struct r
 
 const struct agent tda = {.name = "TDA", .label = "tda", .index = AGENT_TDA, .accept = accept};
 
-const struct reply *tda_discover(struct run *run, const char *row_name, const char *query,
-				 int limit)
+struct reply *tda_discover(struct run *run, const char *row_name, const char *query, int limit)
 {
 	struct call *call;
 

@@ -28,14 +28,14 @@ static void accept(const struct call *call, struct json_object *result, struct r
 
 const struct agent vfa = {.name = "VFA", .label = "vfa", .index = AGENT_VFA, .accept = accept};
 
-const struct reply *vfa_forge(struct run *run, struct json_object *script,
-			      struct json_object *voice)
+struct reply *vfa_forge(struct run *run, struct reply *written, struct json_object *voice)
 {
 	struct call *call;
 
 	if (!run_ask(run, &vfa, "vfa", &call)) {
 		struct json_object *request = json_object_new_object(),
 				   *input = json_object_new_object();
+		struct json_object *script = reply_body(written);
 		struct json_object *params =
 			voice ? json_object_get(voice) : json_object_new_object();
 

@@ -33,13 +33,15 @@ static void accept(const struct call *call, struct json_object *result, struct r
 			      message ? message : "it gave no message");
 	else if (!content || !*content)
 		reply_failure(reply, REPLY_MALFORMED, result, "WCHA critical failure: No content.");
+	else if (strlen(content) <= call->run->policy->content_max)
+		reply_result(reply, json_object_get(result));
 	else
 		reply_result(reply, harvest_of(result, content, call->run->policy->content_max));
 }
 
 const struct agent wcha = {.name = "WCHA", .label = "wcha", .index = AGENT_WCHA, .accept = accept};
 
-const struct reply *wcha_harvest(struct run *run, const char *topic)
+struct reply *wcha_harvest(struct run *run, const char *topic)
 {
 	struct call *call;
 

@@ -28,15 +28,36 @@ struct hearing {
 	struct rng *rng;
 	int64_t now_us, wall_us;
 	struct json_object *body; /* NULL: not a JSON object */
+	bool as_is;		  /* and its text can be kept as it came */
 	bool polled;		  /* the answer to a poll */
 };
 
 static const struct errand nothing = {ERRAND_NONE, 0};
 
+/* The reply's text is the agent's own where that can be kept: whole, or the result within it. */
+static void keep_text(struct hearing *h)
+{
+	struct reply *reply = &h->call->reply;
+	struct answer *a = &h->call->answer;
+	struct json_slice slice;
+
+	if (h->as_is && reply->body && reply->body == h->body) {
+		reply->text = a->body;
+		reply->text_len = a->len;
+		a->body = NULL;
+	} else if (h->as_is && reply->body && reply->body == json_any(h->body, "result") &&
+		   json_member(a->body, a->len, "result", &slice)) {
+		reply->text = xstrndup(slice.text, slice.len);
+		reply->text_len = slice.len;
+	}
+	reply_write(reply);
+}
+
 static struct errand landed(struct hearing *h)
 {
 	struct call *call = h->call;
 
+	keep_text(h);
 	call->state = CALL_LANDED;
 	call->landed_us = h->wall_us;
 	call->news |= CALL_ENDED;
@@ -325,6 +346,18 @@ struct errand call_begin(struct call *call, const struct policy *policy, int64_t
 					    : (struct errand){ERRAND_SUBMIT, 0};
 }
 
+static void read_answer(struct hearing *h)
+{
+	const struct answer *a = &h->call->answer;
+	struct err e;
+
+	if (json_read_as_is(a->body, a->len, JSON_DEPTH_MAX, &h->as_is, &h->body, &e) != JSON_OK ||
+	    !json_object_is_type(h->body, json_type_object)) {
+		json_put(&h->body);
+		h->as_is = false;
+	}
+}
+
 struct errand call_answer(struct call *call, const struct policy *policy, struct rng *rng,
 			  int64_t now_us, int64_t wall_us)
 {
@@ -338,14 +371,10 @@ struct errand call_answer(struct call *call, const struct policy *policy, struct
 	};
 	bool polling = h.polled = call->state == CALL_ACCEPTED;
 	struct errand errand;
-	struct err e;
 
 	assert(call->state == CALL_SUBMITTING || polling);
-	if (call->answer.kind == ANSWER_CAME && call->answer.body &&
-	    json_read(call->answer.body, call->answer.len, JSON_DEPTH_MAX, JSON_MEND, &h.body,
-		      &e) == JSON_OK &&
-	    !json_object_is_type(h.body, json_type_object))
-		json_put(&h.body);
+	if (call->answer.kind == ANSWER_CAME && call->answer.body)
+		read_answer(&h);
 	if (call->answer.kind != ANSWER_CAME)
 		errand = on_silence(&h, polling);
 	else

@@ -47,7 +47,7 @@ enum reply_kind {
 
 /*
  * The reply of a call: kept as text (what the row holds), parsed when somebody reads it. `error` is
- * NULL for a result, else a sentence for people; `body` is then what the agent said, if anything.
+ * NULL for a result, else a sentence for people; the body is then what the agent said, if anything.
  */
 struct reply {
 	enum reply_kind kind;
@@ -56,19 +56,31 @@ struct reply {
 	char *error;
 	char *text; /* the body as JSON text, or NULL */
 	size_t text_len;
-	struct json_object *body; /* parsed form, while somebody needs it */
+	struct json_object *body; /* its parsed form, once somebody has needed it: reply_body() */
 };
 
 /* The body; NULL when there is none. Valid until the run rests. */
-struct json_object *reply_body(const struct reply *reply);
-const char *reply_string(const struct reply *reply, const char *key);
+struct json_object *reply_body(struct reply *reply);
+const char *reply_string(struct reply *reply, const char *key);
+
+/* One member of the body, without reading the others: a new reference; NULL: none, or null. */
+struct json_object *reply_member(struct reply *reply, const char *key);
+
+/*
+ * The beginning of a member that is a string, without reading the rest: at least `max` bytes where
+ * it has as many, and what comes after them is not to be relied on. NULL: no string; free() it.
+ */
+char *reply_start(struct reply *reply, const char *key, size_t max);
 
 /* For an agent's accept(): it was a result (takes over `body`), or it was not (adds a reference to
- * `body`, may be NULL). */
+ * `body`, may be NULL). The text is written when the body is not the very answer. */
 void reply_result(struct reply *reply, struct json_object *body);
 void reply_failure(struct reply *reply, enum reply_kind kind, struct json_object *body,
 		   const char *fmt, ...) PRINTF_LIKE(4, 5);
 void reply_release(struct reply *reply);
+
+/* Its text, of what was read or made, unless it has one. */
+void reply_write(struct reply *reply);
 
 /* An agent: who is called, and how its answers are read. One file each in agents/. */
 struct agent {

@@ -39,75 +39,100 @@ struct uuid event_id(const struct uuid *workflow_id, unsigned sequence)
 	return uuid_named(workflow_id, name, strlen(name));
 }
 
-static void set_uuid(struct json_object *o, const char *key, const struct uuid *id)
+/* ---- the text ---- */
+
+static void add_uuid(struct strbuf *sb, const char *key, const struct uuid *id)
 {
 	char text[UUID_TEXT_SIZE];
 
 	uuid_to_text(id, text);
-	json_set_str(o, key, text);
+	json_add_str(sb, key, text);
 }
 
-static struct json_object *data_of(const struct run *run, const struct event_parts *parts)
+static void add_tree(struct strbuf *sb, const char *key, struct json_object *o)
+{
+	json_add_key(sb, key);
+	json_add_tree(sb, o);
+}
+
+static void add_ui(struct strbuf *sb, const struct job *job, const struct event_parts *parts)
+{
+	json_add_key(sb, "ui");
+	strbuf_addc(sb, '{');
+	json_add_str(sb, "client_id", job->client_id);
+	json_add_str(sb, "event_name", parts->ui_event);
+	add_tree(sb, "data", parts->ui);
+	strbuf_addc(sb, '}');
+}
+
+static void add_data(struct strbuf *sb, const struct run *run, const struct event_parts *parts)
 {
 	const struct job *job = &run->job;
-	struct json_object *data = json_object_new_object(), *ui;
 
-	set_uuid(data, "workflow_id", &job->workflow_id);
-	json_set_str(data, "workflow_type", job->workflow->type);
-	json_set_str(data, "status", parts->status);
-	json_set_str(data, "task_id", job->task_id);
+	json_add_key(sb, "data");
+	strbuf_addc(sb, '{');
+	add_uuid(sb, "workflow_id", &job->workflow_id);
+	json_add_str(sb, "workflow_type", job->workflow->type);
+	json_add_str(sb, "status", parts->status);
+	json_add_str(sb, "task_id", job->task_id);
 	if (uuid_is_zero(&job->user_id))
-		json_set(data, "user_id", NULL);
+		json_add_str(sb, "user_id", NULL);
 	else
-		set_uuid(data, "user_id", &job->user_id);
-	json_set_str(data, "client_id", job->client_id);
-	json_set_str(data, "idempotency_key", job->key);
-	json_set_ref(data, "result", parts->result);
-	json_set_ref(data, "error", parts->error);
-	if (job->client_id && parts->ui) {
-		ui = json_object_new_object();
-		json_set_str(ui, "client_id", job->client_id);
-		json_set_str(ui, "event_name", parts->ui_event);
-		json_set_ref(ui, "data", parts->ui);
-		json_set(data, "ui", ui);
-	}
+		add_uuid(sb, "user_id", &job->user_id);
+	json_add_str(sb, "client_id", job->client_id);
+	json_add_str(sb, "idempotency_key", job->key);
+	add_tree(sb, "result", parts->result);
+	add_tree(sb, "error", parts->error);
+	if (job->client_id && parts->ui)
+		add_ui(sb, job, parts);
 	if (parts->stream)
-		json_set_ref(data, "stream", parts->stream);
-	return data;
+		add_tree(sb, "stream", parts->stream);
+	strbuf_addc(sb, '}');
 }
 
-static struct json_object *envelope_of(const struct run *run, const struct event_parts *parts,
-				       const struct uuid *id)
+static void add_trace(struct strbuf *sb, const struct run *run)
 {
-	struct json_object *o = json_object_new_object();
-	char text[TRACE_PARENT_SIZE + CLOCK_TEXT_SIZE + 128];
-	struct trace trace;
+	struct trace trace = run_trace(run, &run->job.workflow_id);
+	char text[TRACE_PARENT_SIZE];
 
-	json_set_str(o, "specversion", "1.0");
-	set_uuid(o, "id", id);
-	json_set_str(o, "source", "/cpoa");
+	trace_text(&trace, text);
+	json_add_str(sb, "traceparent", text);
+	if (run->job.tracestate)
+		json_add_str(sb, "tracestate", run->job.tracestate);
+}
+
+static char *event_text(const struct run *run, const struct event_parts *parts,
+			const struct uuid *id, size_t *len)
+{
+	char text[CLOCK_TEXT_SIZE + 128];
+	struct strbuf sb;
+
+	strbuf_init(&sb, JSON_TEXT_MAX);
+	strbuf_grow(&sb, 1024);
+	strbuf_addc(&sb, '{');
+	json_add_str(&sb, "specversion", "1.0");
+	add_uuid(&sb, "id", id);
+	json_add_str(&sb, "source", "/cpoa");
 	snprintf(text, sizeof(text), "aethercast.cpoa.%s.%s", run->job.workflow->type,
 		 kind_names[parts->kind]);
-	json_set_str(o, "type", text);
-	set_uuid(o, "subject", &run->job.workflow_id);
+	json_add_str(&sb, "type", text);
+	add_uuid(&sb, "subject", &run->job.workflow_id);
 	clock_text(text, run->now_us);
-	json_set_str(o, "time", text);
-	json_set_str(o, "datacontenttype", "application/json");
+	json_add_str(&sb, "time", text);
+	json_add_str(&sb, "datacontenttype", "application/json");
 	snprintf(text, sizeof(text), "%010u", parts->sequence);
-	json_set_str(o, "sequence", text);
-	trace = run_trace(run, &run->job.workflow_id);
-	trace_text(&trace, text);
-	json_set_str(o, "traceparent", text);
-	if (run->job.tracestate)
-		json_set_str(o, "tracestate", run->job.tracestate);
-	json_set(o, "data", data_of(run, parts));
-	return o;
+	json_add_str(&sb, "sequence", text);
+	add_trace(&sb, run);
+	add_data(&sb, run, parts);
+	strbuf_addc(&sb, '}');
+	return strbuf_detach(&sb, len);
 }
+
+/* ---- the interface ---- */
 
 struct event *event_make(struct run *run, const struct event_parts *parts)
 {
 	struct event *event = xcalloc(1, sizeof(*event));
-	struct json_object *o;
 
 	event->id = event_id(&run->job.workflow_id, parts->sequence);
 	event->workflow_id = run->job.workflow_id;
@@ -120,9 +145,7 @@ struct event *event_make(struct run *run, const struct event_parts *parts)
 		event->correlation_id =
 			run->job.correlation_id ? xstrdup(run->job.correlation_id) : NULL;
 	}
-	o = envelope_of(run, parts, &event->id);
-	event->body = json_text(o, &event->len);
-	json_put(&o);
+	event->body = event_text(run, parts, &event->id, &event->len);
 	return event;
 }
 

@@ -10,7 +10,7 @@
 #include "core/call.h"
 
 /* A byte that is no UTF-8 takes three in what json_read() has mended. */
-enum { ERROR_TEXT_MAX = 2000, MENDED_MAX = 4 * ANSWER_MAX };
+enum { ERROR_TEXT_MAX = 2000, MENDED_MAX = 4 * ANSWER_MAX, STORED_DEPTH = JSON_DEPTH_MAX + 2 };
 
 static const char *const kind_names[REPLY_KINDS] = {
 	[REPLY_RESULT] = "result",
@@ -23,20 +23,69 @@ static const char *const kind_names[REPLY_KINDS] = {
 	[REPLY_TIMED_OUT] = "timed_out",
 };
 
-struct json_object *reply_body(const struct reply *reply)
+struct json_object *reply_body(struct reply *reply)
 {
+	struct err e;
+
+	if (reply->text && !reply->body &&
+	    json_read(reply->text, reply->text_len, STORED_DEPTH, JSON_MEND, &reply->body, &e) !=
+		    JSON_OK)
+		BUG("a reply that was stored cannot be read any more: %s", e.text);
 	return reply->body;
 }
 
-const char *reply_string(const struct reply *reply, const char *key)
+const char *reply_string(struct reply *reply, const char *key)
 {
-	return json_str(reply->body, key);
+	return json_str(reply_body(reply), key);
+}
+
+struct json_object *reply_member(struct reply *reply, const char *key)
+{
+	struct json_object *member = NULL;
+	struct json_slice slice;
+	struct err e;
+
+	if (reply->body)
+		return json_object_get(json_any(reply->body, key));
+	if (reply->text && json_member(reply->text, reply->text_len, key, &slice) &&
+	    json_read(slice.text, slice.len, STORED_DEPTH, JSON_MEND, &member, &e) != JSON_OK)
+		BUG("a member of a reply that was stored cannot be read: %s", e.text);
+	return member;
+}
+
+char *reply_start(struct reply *reply, const char *key, size_t max)
+{
+	struct json_object *member = NULL;
+	struct json_slice slice, start;
+	struct strbuf sb;
+	char *text = NULL;
+	struct err e;
+
+	if (!reply->text || !json_member(reply->text, reply->text_len, key, &slice) ||
+	    *slice.text != '"')
+		return NULL;
+	start = json_string_start(&slice, max);
+	strbuf_init(&sb, start.len + 1);
+	strbuf_add(&sb, start.text, start.len);
+	strbuf_addc(&sb, '"');
+	/* A pair or character that was cut in two is mended; so it is cut off again. */
+	if (json_read(sb.buf, sb.len, 0, JSON_MEND, &member, &e) == JSON_OK)
+		text = xstrdup(json_object_get_string(member));
+	json_put(&member);
+	strbuf_release(&sb);
+	return text;
 }
 
 static void set_body(struct reply *reply, struct json_object *body)
 {
 	reply->body = body;
-	reply->text = body ? json_text(body, &reply->text_len) : NULL;
+	reply->text = NULL;
+}
+
+void reply_write(struct reply *reply)
+{
+	if (reply->body && !reply->text)
+		reply->text = json_text(reply->body, &reply->text_len);
 }
 
 void reply_result(struct reply *reply, struct json_object *body)
@@ -83,21 +132,16 @@ char *call_reply_text(const struct call *call, size_t *len)
 {
 	const struct reply *r = &call->reply;
 	struct strbuf sb;
-	struct json_object *error = r->error ? json_object_new_string(r->error) : NULL;
-	size_t error_len = 0;
-	char *error_text = error ? json_text(error, &error_len) : NULL;
 
 	strbuf_init(&sb, MENDED_MAX);
-	strbuf_addf(&sb, "{\"kind\":\"%s\",\"http_status\":%d,\"polled\":%s,\"error\":",
-		    kind_names[r->kind], r->http_status, r->polled ? "true" : "false");
-	strbuf_add(&sb, error_text ? error_text : "null", error_text ? error_len : 4);
-	/* The body goes in as it is: it was made by json_text, and printing it again would cost
-	 * what parsing it saved. */
-	strbuf_adds(&sb, ",\"body\":");
+	strbuf_grow(&sb, r->text_len + 128);
+	strbuf_addf(&sb, "{\"kind\":\"%s\",\"http_status\":%d,\"polled\":%s", kind_names[r->kind],
+		    r->http_status, r->polled ? "true" : "false");
+	json_add_str(&sb, "error", r->error);
+	/* As it is: printing it again would cost what reading it again would. */
+	json_add_key(&sb, "body");
 	strbuf_add(&sb, r->text ? r->text : "null", r->text ? r->text_len : 4);
 	strbuf_addc(&sb, '}');
-	free(error_text);
-	json_put(&error);
 	return strbuf_detach(&sb, len);
 }
 
@@ -105,11 +149,12 @@ bool call_reply_read(struct call *call, const char *text, size_t len)
 {
 	struct reply *r = &call->reply;
 	struct json_object *stored = NULL;
+	struct json_slice body;
 	const char *kind, *error;
 	struct err e;
 	int i;
 
-	if (json_read(text, len, JSON_DEPTH_MAX + 2, JSON_MEND, &stored, &e) != JSON_OK || !stored)
+	if (json_read(text, len, STORED_DEPTH, JSON_MEND, &stored, &e) != JSON_OK || !stored)
 		return false;
 	kind = json_str(stored, "kind");
 	for (i = 0; kind && i < REPLY_KINDS && strcmp(kind, kind_names[i]) != 0; i++)
@@ -126,7 +171,10 @@ bool call_reply_read(struct call *call, const char *text, size_t len)
 	r->http_status = (int)json_num(stored, "http_status", 0);
 	r->polled = json_object_get_boolean(json_any(stored, "polled")) != 0;
 	r->error = error ? xstrdup(error) : NULL;
-	set_body(r, json_object_get(json_any(stored, "body")));
+	if (json_any(stored, "body") && json_member(text, len, "body", &body)) {
+		r->text = xstrndup(body.text, body.len);
+		r->text_len = body.len;
+	}
 	json_put(&stored);
 	call->state = CALL_LANDED;
 	return true;

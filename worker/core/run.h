@@ -181,8 +181,8 @@ bool run_ask(struct run *run, const struct agent *agent, const char *name, struc
  * over. */
 void call_send(struct call *call, struct json_object *request, struct json_object *input);
 
-/* Its reply with its body parsed, or NULL while it has not landed. */
-const struct reply *call_reply(struct call *call);
+/* Its reply, or NULL while it has not landed. */
+struct reply *call_reply(struct call *call);
 
 /* What the row is to show of its result (taken over). Set once, in the pass in which it landed;
  * later settings are ignored. */

@@ -86,18 +86,9 @@ void call_send(struct call *call, struct json_object *request, struct json_objec
 	json_put(&input);
 }
 
-const struct reply *call_reply(struct call *call)
+struct reply *call_reply(struct call *call)
 {
-	struct reply *reply = &call->reply;
-	struct err e;
-
-	if (call->state != CALL_LANDED)
-		return NULL;
-	if (reply->text && !reply->body &&
-	    json_read(reply->text, reply->text_len, JSON_DEPTH_MAX + 2, JSON_MEND, &reply->body,
-		      &e) != JSON_OK)
-		BUG("a reply that was stored cannot be read any more: %s", e.text);
-	return reply;
+	return call->state == CALL_LANDED ? &call->reply : NULL;
 }
 
 bool call_wants_summary(const struct call *call)
@@ -151,6 +142,12 @@ struct call *run_item(struct run *run, const char *agent_name, const char *name,
 	return item;
 }
 
+static void item_failed(struct call *item, struct json_object *output, const char *error)
+{
+	reply_failure(&item->reply, REPLY_REPORTED, output, "%s", error);
+	reply_write(&item->reply);
+}
+
 void item_end(struct call *item, struct json_object *output, const char *error)
 {
 	if (item->state != CALL_LANDED) {
@@ -158,7 +155,7 @@ void item_end(struct call *item, struct json_object *output, const char *error)
 		item->news |= CALL_ENDED;
 		item->landed_us = item->run->now_us;
 		if (error)
-			reply_failure(&item->reply, REPLY_REPORTED, output, "%s", error);
+			item_failed(item, output, error);
 		else
 			item->summary = json_text(output, NULL);
 	}

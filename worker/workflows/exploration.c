@@ -49,7 +49,7 @@ static bool check(struct json_object *args, struct err *e)
 static const char *query_of(struct run *run)
 {
 	const char *words = topics_join(run, json_arr(run->args, "keywords"), QUERY_MAX), *title;
-	const struct reply *stored;
+	struct reply *stored;
 	struct uuid id;
 
 	if (*words)

@@ -149,7 +149,7 @@ static enum progress step(struct run *run)
 		return podcast_end(run, &p, "failed_wcha_content_harvest", p.web->error);
 
 	run_stage(run, "pswa_script_generation", "Crafting script...");
-	p.script = pswa_weave(run, topic, reply_string(p.web, "content"));
+	p.script = pswa_weave(run, topic, p.web);
 	if (!p.script)
 		return waiting(run);
 	if (p.script->error)
@@ -157,7 +157,7 @@ static enum progress step(struct run *run)
 
 	run_stage(run, "vfa_audio_generation", "Synthesizing audio...");
 	voice = effective_voice(run);
-	p.audio = vfa_forge(run, reply_body(p.script), voice);
+	p.audio = vfa_forge(run, p.script, voice);
 	json_put(&voice);
 	if (!p.audio)
 		return waiting(run);

@@ -3,6 +3,7 @@
 #include "workflows/podcast_parts.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cpoa/clock.h"
@@ -36,7 +37,7 @@ static struct json_object *entry(struct json_object *log, int64_t wall_us, const
 	return o;
 }
 
-static void log_error(struct json_object *o, const struct reply *reply)
+static void log_error(struct json_object *o, struct reply *reply)
 {
 	struct json_object *details = json_object_new_object();
 
@@ -62,9 +63,17 @@ static void log_preview(struct json_object *o, const char *text)
 	strbuf_release(&preview);
 }
 
+static void log_start(struct json_object *o, struct reply *reply, const char *key)
+{
+	char *text = reply_start(reply, key, PREVIEW_MAX + 8);
+
+	log_preview(o, text);
+	free(text);
+}
+
 static void log_call(struct json_object *log, struct call *call)
 {
-	const struct reply *reply = call_reply(call);
+	struct reply *reply = call_reply(call);
 	const char *stage = call->stage ? call->stage : call->name;
 	struct json_object *o;
 	char text[160];
@@ -79,8 +88,7 @@ static void log_call(struct json_object *log, struct call *call)
 	if (reply->error)
 		log_error(o, reply);
 	else
-		log_preview(o, json_str(reply->body,
-					strcmp(call->name, "wcha") == 0 ? "content" : "title"));
+		log_start(o, reply, strcmp(call->name, "wcha") == 0 ? "content" : "title");
 }
 
 static struct json_object *make_log(struct run *run, const char *legacy, const char *asf,
@@ -106,9 +114,10 @@ static struct json_object *make_log(struct run *run, const char *legacy, const c
 static struct json_object *audio_details(const struct podcast *p)
 {
 	struct json_object *o = json_object_new_object();
+	struct json_object *said = p->audio ? reply_body(p->audio) : NULL;
 
-	if (p->audio && json_object_is_type(p->audio->body, json_type_object)) {
-		json_object_object_foreach(p->audio->body, key, value) json_set_ref(o, key, value);
+	if (json_object_is_type(said, json_type_object)) {
+		json_object_object_foreach(said, key, value) json_set_ref(o, key, value);
 	}
 	if (!p->audio) {
 		json_set_str(o, "status", "not_run");
@@ -143,15 +152,15 @@ struct outcome {
 static void outcome_of(struct run *run, const struct podcast *p, const char *legacy,
 		       const char *error, struct outcome *o)
 {
-	const struct json_object *audio = p->audio ? p->audio->body : NULL;
+	struct json_object *audio = p->audio ? reply_body(p->audio) : NULL;
 	struct uuid id;
 	char text[UUID_TEXT_SIZE], stream[201];
 	size_t n;
 
 	*o = (struct outcome){.legacy = legacy, .error = error};
 	if (audio && !p->audio->error) {
-		o->audio_path = json_str(p->audio->body, "audio_filepath");
-		o->stream_id = json_str(p->audio->body, "stream_id");
+		o->audio_path = json_str(audio, "audio_filepath");
+		o->stream_id = json_str(audio, "stream_id");
 	}
 	o->streamed = strcmp(legacy, "completed") == 0;
 	if (o->streamed) {
@@ -193,18 +202,23 @@ static struct json_object *make_context(const struct podcast *p)
 {
 	struct json_object *context = json_object_new_object();
 
-	if (p->web && !p->web->error)
-		json_set_ref(context, "wcha_source_urls", json_arr(p->web->body, "source_urls"));
+	if (p->web && !p->web->error) {
+		struct json_object *urls = reply_member(p->web, "source_urls");
+
+		if (!json_object_is_type(urls, json_type_array))
+			json_put(&urls);
+		json_set(context, "wcha_source_urls", urls);
+	}
 	if (p->script && !p->script->error) {
-		json_set_str(context, "script_title", json_str(p->script->body, "title"));
-		json_set_str(context, "script_id", json_str(p->script->body, "script_id"));
+		json_set(context, "script_title", reply_member(p->script, "title"));
+		json_set(context, "script_id", reply_member(p->script, "script_id"));
 	}
 	if (p->audio && !p->audio->error) {
 		json_set_str(context, "final_audio_gcs_uri",
-			     json_str(p->audio->body, "audio_filepath"));
-		json_set_str(context, "stream_id", json_str(p->audio->body, "stream_id"));
+			     json_str(reply_body(p->audio), "audio_filepath"));
+		json_set_str(context, "stream_id", json_str(reply_body(p->audio), "stream_id"));
 		json_set_ref(context, "tts_settings_used",
-			     json_any(p->audio->body, "tts_settings_used"));
+			     json_any(reply_body(p->audio), "tts_settings_used"));
 	}
 	return context;
 }
@@ -223,7 +237,7 @@ static void save_final(struct run *run, const struct podcast *p, const struct ou
 	json_set_str(row, "asf_websocket_url", json_str(result, "asf_websocket_url"));
 	json_set_str(row, "asf_notification_status", o->asf_status);
 	json_set_ref(row, "tts_settings_used",
-		     p->audio ? json_any(p->audio->body, "tts_settings_used") : NULL);
+		     p->audio ? json_any(reply_body(p->audio), "tts_settings_used") : NULL);
 	json_set_ref(row, "cpoa_full_orchestration_log", log);
 	run_save(run, SAVE_PODCAST, row);
 }

@@ -7,7 +7,7 @@
 
 /* The replies that have landed, in the order of the stages; NULL from the first that has not. */
 struct podcast {
-	const struct reply *web, *script, *audio;
+	struct reply *web, *script, *audio;
 };
 
 /* The row in `podcasts` gets the status of the stage that begins. */

@@ -106,7 +106,7 @@ enum progress snippet_generate(struct run *run, struct json_object *info, const 
 			       struct snippet *out)
 {
 	char sca_name[CALL_NAME_SIZE], iga_name[CALL_NAME_SIZE];
-	const struct reply *text, *cover = NULL;
+	struct reply *text, *cover = NULL;
 	const char *prompt, *snippet_id;
 
 	*out = (struct snippet){0};

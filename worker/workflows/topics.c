@@ -116,7 +116,7 @@ static void count(struct run *run, struct topics *out, struct snippet *s)
 enum progress topics_generate(struct run *run, const struct topics_flow *flow, const char *query,
 			      struct topics *out)
 {
-	const struct reply *found = tda_discover(run, flow->tda_row, query, flow->tda_limit);
+	struct reply *found = tda_discover(run, flow->tda_row, query, flow->tda_limit);
 	struct json_object *topics;
 	size_t n;
 	int waiting = 0;
