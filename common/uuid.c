@@ -2,11 +2,25 @@
 
 #include <uuid/uuid.h>
 
+#include "cpoa/clock.h"
+
+enum { TIME_BYTES = 6 }; /* RFC 9562 5.7: milliseconds since 1970, big-endian */
+
+static void set_version(struct uuid *id, int version)
+{
+	id->bytes[6] = (uint8_t)((id->bytes[6] & 0x0F) | version << 4);
+}
+
 struct uuid uuid_new(void)
 {
 	struct uuid id;
 
+	int64_t ms = clock_wall_us() / 1000;
+
 	uuid_generate_random(id.bytes);
+	for (int i = 0; i < TIME_BYTES; i++)
+		id.bytes[i] = (uint8_t)(ms >> 8 * (TIME_BYTES - 1 - i));
+	set_version(&id, 7);
 	return id;
 }
 
@@ -15,6 +29,15 @@ struct uuid uuid_named(const struct uuid *space, const void *name, size_t len)
 	struct uuid id;
 
 	uuid_generate_sha1(id.bytes, space->bytes, name, len);
+	return id;
+}
+
+struct uuid uuid_part(const struct uuid *whole, const void *name, size_t len)
+{
+	struct uuid id = uuid_named(whole, name, len);
+
+	memcpy(id.bytes, whole->bytes, TIME_BYTES);
+	set_version(&id, 8);
 	return id;
 }
 

@@ -1,5 +1,5 @@
 /*
- * uuid: 16 bytes and their text (RFC 4122). Over libuuid. Any thread.
+ * uuid: 16 bytes and their text (RFC 9562). Over libuuid. Any thread.
  */
 #ifndef CPOA_UUID_H
 #define CPOA_UUID_H
@@ -15,10 +15,15 @@ struct uuid {
 
 enum { UUID_TEXT_SIZE = 37 }; /* 36 characters and the NUL */
 
-struct uuid uuid_new(void); /* random, version 4 */
+/* A new one, version 7: those of one time stand together in an index, however long the history. */
+struct uuid uuid_new(void);
 
 /* The same name in the same name space is always the same id (version 5, SHA-1). */
 struct uuid uuid_named(const struct uuid *space, const void *name, size_t len);
+
+/* The same for a part of something: the id (version 8) begins as the whole's does, so that the rows
+ * of one workflow stand together in an index too. */
+struct uuid uuid_part(const struct uuid *whole, const void *name, size_t len);
 
 /* The 36-character form in either case; false, and *out untouched, when it is none. `text` may be
  * NULL. */

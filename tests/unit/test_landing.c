@@ -84,8 +84,8 @@ Test(landing, page_asks_for_twice_what_it_wants_and_does_not_use_more)
 	HELP_IS(m.w.terminal, "/data/result/snippets/1/title", "\"t1\"");
 	HELP_IS(m.w.terminal, "/data/result/snippets/2", "absent");
 	HELP_IS(m.w.terminal, "/data/result/message", "absent");
-	cr_assert_str_eq(m.w.context, "{\"requested_limit\":2,\"tda_query\":\"science business "
-				      "global news\",\"generated_snippet_count\":2}");
+	cr_assert_str_eq(m.w.context, "{\"requested_limit\":2,\"tda_query\":\"global news science "
+				      "innovation\",\"generated_snippet_count\":2}");
 }
 
 Test(landing, page_replaces_each_that_fails_by_another)
@@ -160,12 +160,12 @@ Test(landing, query_is_what_the_user_prefers_or_three_by_chance)
 	static const struct {
 		const char *body, *query;
 	} rows[] = {
-		{"{}", "\"science business global news\""},
-		{"{\"limit\":null,\"user_preferences\":null}", "\"science business global news\""},
+		{"{}", "\"global news science innovation\""},
+		{"{\"limit\":null,\"user_preferences\":null}", "\"global news science innovation\""},
 		{"{\"user_preferences\":{\"preferred_categories\":[]}}",
-		 "\"science business global news\""},
+		 "\"global news science innovation\""},
 		{"{\"user_preferences\":{\"preferred_categories\":[\"\",7]}}",
-		 "\"science business global news\""},
+		 "\"global news science innovation\""},
 		{"{\"user_preferences\":{\"preferred_categories\":[\"Arts\",\"Sea life\"],"
 		 "\"preferred_news_category\":\"x\"}}",
 		 "\"Arts Sea life\""},

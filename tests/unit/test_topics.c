@@ -240,7 +240,7 @@ Test(topics, that_tda_does_not_give_are_a_failure)
 		{"topic_exploration", "{\"keywords\":[\"k\"]}", "/data/result/explored_topics",
 		 "{\"tda_query\":\"k\"}"},
 		{"landing_page_snippets", "{}", "/data/result/snippets",
-		 "{\"requested_limit\":5,\"tda_query\":\"science business global news\"}"},
+		 "{\"requested_limit\":5,\"tda_query\":\"global news science innovation\"}"},
 	};
 	const size_t n = sizeof(tda_failures) / sizeof(*tda_failures);
 

@@ -2,12 +2,18 @@
 
 #include <criterion/criterion.h>
 
-Test(uuid, new_ones_are_random_version_4)
+#include "cpoa/clock.h"
+
+Test(uuid, new_ones_are_of_version_7_and_grow_with_time)
 {
+	int64_t before_ms = clock_wall_us() / 1000, ms = 0;
 	struct uuid a = uuid_new(), b = uuid_new();
 
+	for (int i = 0; i < 6; i++)
+		ms = ms << 8 | a.bytes[i];
+	cr_expect(ms >= before_ms && ms <= clock_wall_us() / 1000);
 	cr_expect_not(uuid_equal(&a, &b));
-	cr_expect_eq(a.bytes[6] >> 4, 4);
+	cr_expect_eq(a.bytes[6] >> 4, 7);
 	cr_expect_eq(a.bytes[8] >> 6, 2);
 	cr_expect_not(uuid_is_zero(&a));
 	cr_expect(uuid_is_zero(&(struct uuid){{0}}));
@@ -26,6 +32,20 @@ Test(uuid, a_name_gives_the_id_of_rfc_4122)
 	cr_expect(uuid_equal(&id, &again), "it counts `len` bytes");
 	again = uuid_named(&dns, "", 0);
 	cr_expect_eq(again.bytes[6] >> 4, 5);
+}
+
+Test(uuid, a_part_begins_as_the_whole_and_is_named)
+{
+	struct uuid whole = uuid_new(), other = uuid_new();
+	struct uuid part = uuid_part(&whole, "pswa", 4), again = uuid_part(&whole, "pswaX", 4),
+		    vfa = uuid_part(&whole, "vfa", 3), elsewhere = uuid_part(&other, "pswa", 4);
+
+	cr_expect_arr_eq(part.bytes, whole.bytes, 6);
+	cr_expect_eq(part.bytes[6] >> 4, 8);
+	cr_expect_eq(part.bytes[8] >> 6, 2);
+	cr_expect(uuid_equal(&part, &again), "it counts `len` bytes");
+	cr_expect_not(uuid_equal(&part, &vfa));
+	cr_expect_not(uuid_equal(&part, &elsewhere));
 }
 
 Test(uuid, text_in_either_case)

@@ -274,6 +274,10 @@ void run_tell_stage(struct run *run)
 	if (!stage->name || stage->told || stage->reached)
 		return;
 	stage->told = true;
+	if (run->hushed) {
+		run->untold++;
+		return;
+	}
 	ui = json_object_new_object();
 	json_set_str(ui, "message", stage->message);
 	json_set_str(ui, "stage", stage->name);

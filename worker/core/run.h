@@ -131,6 +131,8 @@ struct run {
 	struct json_object *args; /* the job, parsed; NULL at rest */
 	int64_t now_us;		  /* wall time: the same throughout a pass */
 	struct stage stage;
+	bool hushed;	 /* set by the engine: progress is not told, the broker has enough to do */
+	unsigned untold; /* events that were left out for it; the engine counts and clears them */
 	unsigned sequence;
 	struct change change;
 	char *refused;	       /* why PostgreSQL would not store the last change, or NULL */

@@ -27,7 +27,7 @@ static struct call *add(struct run *run, const struct agent *agent, const char *
 	call->name = arena_strdup(&run->arena, name);
 	/* Named, not drawn: whoever runs this workflow gives the same call the same id and the same
 	 * key. */
-	call->id = uuid_named(&run->job.workflow_id, name, strlen(name));
+	call->id = uuid_part(&run->job.workflow_id, name, strlen(name));
 	call->key = arena_printf(&run->arena, "%s_%s", run->job.key, name);
 	call->agent_name = agent ? agent->name : NULL;
 	call->answer.retry_after_ms = -1;

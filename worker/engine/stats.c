@@ -144,6 +144,11 @@ static struct metric m_outbox = {.name = "cpoa_outbox_pending",
 				 .help = "Events in hand, not yet confirmed by the broker.",
 				 .kind = METRIC_GAUGE,
 				 .read = read_outbox};
+struct metric m_progress_untold = {
+	.name = "cpoa_progress_untold_total",
+	.help = "Progress events left out because others were waiting for the broker.",
+	.kind = METRIC_COUNTER,
+	.labels = {LABEL("type", types)}};
 static struct metric m_amqp = {.name = "cpoa_amqp_connected",
 			       .help = "1: both connections to RabbitMQ stand.",
 			       .kind = METRIC_GAUGE,
@@ -164,10 +169,13 @@ static struct metric m_build = {
 	.labels = {LABEL("version", build_version), LABEL("commit", build_commit)}};
 
 static struct metric *const families[] = {
-	&m_jobs,	  &m_workflows,	   &m_workflow_duration, &m_job_wait,	    &m_calls,
-	&m_call_duration, &m_call_retries, &m_inflight,		 &m_inflight_limit, &m_dead_letters,
-	&m_rescued,	  &m_fenced,	   &m_ledger_commits,	 &m_ledger_batch,   &m_outbox,
-	&m_amqp,	  &m_db_connected, &m_draining,		 &m_build,
+	&m_jobs,	   &m_workflows,       &m_workflow_duration,
+	&m_job_wait,	   &m_calls,	       &m_call_duration,
+	&m_call_retries,   &m_inflight,	       &m_inflight_limit,
+	&m_dead_letters,   &m_rescued,	       &m_fenced,
+	&m_ledger_commits, &m_ledger_batch,    &m_outbox,
+	&m_amqp,	   &m_db_connected,    &m_draining,
+	&m_build,	   &m_progress_untold,
 };
 
 void stats_setup(struct house *house)

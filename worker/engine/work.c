@@ -15,13 +15,17 @@
 #include "engine/caller.h"
 #include "engine/fault.h"
 #include "engine/ledger.h"
+#include "engine/outbox.h"
 #include "engine/pool.h"
 #include "engine/send.h"
 #include "engine/stats.h"
 #include "engine/suspects.h"
 
-enum { SHOWN_MAX = 300 }; /* bytes of what an agent wrote that a sentence shows */
-enum { DELIVERIES = 10 /* that count like one death of its worker */ };
+enum {
+	SHOWN_MAX = 300,   /* bytes of what an agent wrote that a sentence shows */
+	DELIVERIES = 10,   /* that count like one death of its worker */
+	HUSH_PENDING = 64, /* events */
+};
 
 /*
  * Reads the message, unless whoever has it comes to no end: a job that kills before it is committed
@@ -42,6 +46,19 @@ static enum job_verdict read_job(struct house *house, struct run *run, struct er
 	return job_read(&run->job, &run->arena, run->job.workflow, run->message, &run->args, e);
 }
 
+/*
+ * Progress gives way: while more events wait for the broker than it takes to keep it busy, what is
+ * told at most once (interface.md §4) is not told, and those that must be come sooner.
+ */
+static void pass(struct house *house, struct run *run, int64_t wall_us)
+{
+	run->hushed = outbox_pending(house->outbox) > HUSH_PENDING;
+	run_pass(run, wall_us);
+	if (run->untold)
+		metric_add(&m_progress_untold, run->job.workflow->index, 0, run->untold);
+	run->untold = 0;
+}
+
 /* A message that has just come: read it, and run its workflow up to its first calls, so that one
  * commit holds both. */
 static void receive(struct house *house, struct run *run)
@@ -58,7 +75,7 @@ static void receive(struct house *house, struct run *run)
 	run->claims = 1;
 	run->verdict = run->given_up ? job_given_up(run->message, &e) : read_job(house, run, &e);
 	if (run->verdict == JOB_GOOD)
-		run_pass(run, run->started_us);
+		pass(house, run, run->started_us);
 	else
 		run->verdict_text = xstrdup(e.text);
 	/* A parsed job may be a hundred times its text. */
@@ -169,7 +186,7 @@ static void run_taken_over(struct house *house, struct run *run)
 		run_give_up(run, "crash_loop", text, clock_wall_us());
 	} else {
 		FAULT_WHEN(strstr(run->job.text, "chaos-poison"), poison);
-		run_pass(run, clock_wall_us());
+		pass(house, run, clock_wall_us());
 	}
 }
 
@@ -198,7 +215,7 @@ void work_on(struct house *house, struct run *run, struct mail_list brought, str
 	} else if (hear_all(house, brought, rng)) {
 		FAULT(answered);
 		FAULT_WHEN(strstr(run->job.text, "chaos-poison"), poison);
-		run_pass(run, clock_wall_us());
+		pass(house, run, clock_wall_us());
 	}
 	if (!run->change.ended)
 		resume(house, run);
