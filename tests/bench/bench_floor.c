@@ -104,13 +104,23 @@ static void put_land(struct floor *f, const struct podcast *p, int call)
 	db_put_time(&c[8], clock_wall_us());
 }
 
-static void put_save(struct floor *f, const struct podcast *p, const char *row, bool admit)
+static void put_stage(struct floor *f, const struct podcast *p, const char *stage, bool admit)
+{
+	struct db_column *c = column(f, SQL_SAVE_STAGE);
+
+	db_put_uuid(&c[1], &p->id);
+	db_put_bool(&c[2], admit);
+	db_put_uuid(&c[3], &p->id);
+	db_put_text(&c[4], stage);
+}
+
+static void put_final(struct floor *f, const struct podcast *p)
 {
 	struct db_column *c = column(f, SQL_SAVE_PODCAST);
 
 	db_put_uuid(&c[1], &p->id);
-	db_put_bool(&c[2], admit);
-	db_put_text(&c[3], row);
+	db_put_bool(&c[2], false);
+	db_put_text(&c[3], f->template.save_final);
 }
 
 static void put_tell(struct floor *f, const struct podcast *p, bool ended)
@@ -154,16 +164,17 @@ static void put_hop(struct floor *f, const struct podcast *p, int hop)
 		put_admit(f, p);
 		put_tell(f, p, false);
 	} else {
+		db_put_uuid(&column(f, SQL_GUARD)[1], &p->id);
 		put_land(f, p, hop - 1);
 	}
 	if (!last) {
 		put_plan(f, p, hop, admit);
-		put_save(f, p, f->template.save_stage, admit);
+		put_stage(f, p, f->template.call[hop].stage, admit);
 		return;
 	}
 	for (int i = f->template.n_real; i < f->template.n_calls; i++)
 		put_plan(f, p, i, false);
-	put_save(f, p, f->template.save_final, false);
+	put_final(f, p);
 	put_tell(f, p, true);
 	put_finish(f, p);
 }

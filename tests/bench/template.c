@@ -66,8 +66,8 @@ static bool load_calls(struct template *t, struct db *db, struct err *e)
 	return true;
 }
 
-/* The load's podcasts have no rows in `podcasts`, so these find none either. */
-static bool make_saves(struct template *t, struct err *e)
+/* The load's podcasts have no rows in `podcasts`, so this finds none either. */
+static bool make_final(struct template *t, struct err *e)
 {
 	AUTO(json_put) struct json_object *event = NULL;
 	struct json_object *row = json_object_new_object(), *result;
@@ -76,8 +76,7 @@ static bool make_saves(struct template *t, struct err *e)
 		      e) != JSON_OK)
 		return err_wrap(e, "terminal event");
 	json_set_str(row, "podcast_id", "00000000-0000-4000-8000-000000000001");
-	json_set_str(row, "cpoa_status", "pswa_script_generation");
-	t->save_stage = json_text(row, NULL);
+	json_set_str(row, "cpoa_status", "completed");
 	result = json_obj(json_obj(event, "data"), "result");
 	json_set(row, "final", json_object_new_boolean(1));
 	json_set_ref(row, "final_audio_filepath", json_any(result, "final_audio_filepath"));
@@ -94,13 +93,12 @@ static bool make_saves(struct template *t, struct err *e)
 bool template_load(struct template *t, struct db *db, struct err *e)
 {
 	*t = (struct template){0};
-	return load_workflow(t, db, e) && load_calls(t, db, e) && make_saves(t, e);
+	return load_workflow(t, db, e) && load_calls(t, db, e) && make_final(t, e);
 }
 
 void template_release(struct template *t)
 {
 	db_result_free(t->workflow);
 	db_result_free(t->tasks);
-	free(t->save_stage);
 	free(t->save_final);
 }

@@ -26,7 +26,7 @@ struct template
 	struct template_call call[TEMPLATE_CALLS_MAX];
 	int n_calls; /* real ones come first */
 	int n_real;
-	char *save_stage, *save_final; /* rows for podcasts */
+	char *save_final; /* the row for podcasts */
 };
 
 /* The podcast that completed last; an error when there is none. */

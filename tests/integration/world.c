@@ -163,7 +163,7 @@ static struct world *open_world(bool migrated)
 	w->as_owner = !migrated; /* nobody else may do anything there */
 	w->space = uuid_new();
 	uuid_to_text(&w->space, id);
-	snprintf(w->name, sizeof(w->name), "cpoa_test_%ld_%.8s", (long)getpid(), id);
+	snprintf(w->name, sizeof(w->name), "cpoa_test_%ld_%.8s", (long)getpid(), id + 28);
 	snprintf(w->folder, sizeof(w->folder), "%s/%s", tmp ? tmp : "/tmp", w->name);
 	cr_assert_eq(mkdir(w->folder, 0755), 0, "%s", w->folder);
 	world_open_record(w);

@@ -335,6 +335,19 @@ static inline void help_send(struct help_world *w, struct call *call)
 	w->asked++;
 }
 
+/* What is saved, as the columns that it sets. */
+static inline char *help_save_text(const struct run *run, const struct save *save)
+{
+	struct strbuf sb;
+
+	if (save->kind != SAVE_STAGE)
+		return xstrdup(save->text);
+	strbuf_init(&sb, 4096);
+	strbuf_addf(&sb, "{\"podcast_id\":\"%s\",\"cpoa_status\":\"%s\"}", run->job.task_id,
+		    save->text);
+	return strbuf_detach(&sb, NULL);
+}
+
 static inline void help_commit(struct help_world *w, struct run *run)
 {
 	bool ended = run->change.ended, started = run->change.events.head && !w->admitted;
@@ -350,7 +363,7 @@ static inline void help_commit(struct help_world *w, struct run *run)
 	help_keep_events(w, started ? &none : &run->change.events);
 	for (const struct save *save = run->change.saves; save; save = save->next) {
 		cr_assert_lt(w->n_saves, HELP_EVENTS);
-		w->saves[w->n_saves++] = xstrdup(save->text);
+		w->saves[w->n_saves++] = help_save_text(run, save);
 	}
 	if (ended)
 		help_keep_end(w, &run->change);

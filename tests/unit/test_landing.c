@@ -161,7 +161,8 @@ Test(landing, query_is_what_the_user_prefers_or_three_by_chance)
 		const char *body, *query;
 	} rows[] = {
 		{"{}", "\"global news science innovation\""},
-		{"{\"limit\":null,\"user_preferences\":null}", "\"global news science innovation\""},
+		{"{\"limit\":null,\"user_preferences\":null}",
+		 "\"global news science innovation\""},
 		{"{\"user_preferences\":{\"preferred_categories\":[]}}",
 		 "\"global news science innovation\""},
 		{"{\"user_preferences\":{\"preferred_categories\":[\"\",7]}}",

@@ -229,16 +229,26 @@ struct json_object *run_obj(struct run *run, const char *field)
 	return json_obj(run->args, field);
 }
 
-void run_save(struct run *run, enum save_kind kind, struct json_object *row)
+static void add_save(struct run *run, enum save_kind kind, char *text)
 {
 	struct save *save = xcalloc(1, sizeof(*save)), **link = &run->change.saves;
 
 	save->kind = kind;
-	save->text = json_text(row, NULL);
-	json_put(&row);
+	save->text = text;
 	while (*link)
 		link = &(*link)->next;
 	*link = save;
+}
+
+void run_save(struct run *run, enum save_kind kind, struct json_object *row)
+{
+	add_save(run, kind, json_text(row, NULL));
+	json_put(&row);
+}
+
+void run_save_stage(struct run *run, const char *stage)
+{
+	add_save(run, SAVE_STAGE, xstrdup(stage));
 }
 
 struct trace run_trace(const struct run *run, const struct uuid *part)

@@ -54,12 +54,12 @@ const char *run_status_name(enum run_status status);
 
 /* Rows beside the workflow's own that a pass writes; each is a JSON object that its statement in
  * engine/sql.c takes apart. */
-enum save_kind { SAVE_PODCAST, SAVE_SNIPPET, SAVE_KINDS };
+enum save_kind { SAVE_STAGE, SAVE_PODCAST, SAVE_SNIPPET, SAVE_KINDS };
 
 struct save {
 	struct save *next;
 	enum save_kind kind;
-	char *text; /* JSON */
+	char *text; /* JSON; of SAVE_STAGE the podcast's cpoa_status */
 };
 
 /* What one pass leaves to be stored, besides the news of the calls. */
@@ -226,6 +226,9 @@ void call_name(char out[CALL_NAME_SIZE], const char *prefix, const char *id);
 
 /* Writes a row beside (takes over `row`). */
 void run_save(struct run *run, enum save_kind kind, struct json_object *row);
+
+/* The cpoa_status of the podcast that the job's task_id names. */
+void run_save_stage(struct run *run, const char *stage);
 
 const char *run_str(struct run *run, const char *field); /* of the job's arguments */
 struct json_object *run_obj(struct run *run, const char *field);

@@ -176,6 +176,8 @@ static void commit_singly(struct ledger *l)
 		} else if (e.class == ERR_LOST) {
 			ledger_session_lost(l, &e);
 			aftermath_lost(l->house, runs[i]);
+		} else if (strcmp(e.code, SQL_FENCED) == 0) {
+			aftermath_lost(l->house, runs[i]);
 		} else if (is_locked(&e)) {
 			runs[i]->not_before_us = clock_mono_us() + LOCK_PAUSE_MS * 1000;
 			mail_append(&l->delayed, &runs[i]->mail);

@@ -129,6 +129,19 @@ static void put_land(struct ledger_batch *b, const struct run *run, const struct
 	free(error);
 }
 
+static void put_stage(struct ledger_batch *b, const struct run *run, const struct save *save)
+{
+	struct db_column *c = b->columns[SQL_SAVE_STAGE];
+	struct uuid podcast;
+
+	if (!uuid_from_text(&podcast, run->job.task_id))
+		BUG("a podcast whose task_id is no UUID");
+	db_put_uuid(&c[1], &run->job.workflow_id);
+	db_put_bool(&c[2], !run->admitted);
+	db_put_uuid(&c[3], &podcast);
+	db_put_text(&c[4], save->text);
+}
+
 static void put_save(struct ledger_batch *b, const struct run *run, const struct save *save)
 {
 	static const enum sql_id statement[SAVE_KINDS] = {
@@ -336,7 +349,9 @@ bool batch_add(struct ledger_batch *b, struct run *run)
 		put_refusal(b, run);
 		return true;
 	}
-	if (!run->admitted)
+	if (run->admitted)
+		db_put_uuid(&b->columns[SQL_GUARD][1], &run->job.workflow_id);
+	else
 		put_admit(b, run);
 	for (const struct call *call = run->calls; call; call = call->next) {
 		if (call->news & CALL_NEW)
@@ -346,8 +361,12 @@ bool batch_add(struct ledger_batch *b, struct run *run)
 		else if (call->news & CALL_TAKEN)
 			put_take(b, run, call);
 	}
-	for (const struct save *save = run->change.saves; save; save = save->next)
-		put_save(b, run, save);
+	for (const struct save *save = run->change.saves; save; save = save->next) {
+		if (save->kind == SAVE_STAGE)
+			put_stage(b, run, save);
+		else
+			put_save(b, run, save);
+	}
 	for (struct mail *mail = run->change.events.head; mail; mail = mail->next)
 		put_tell(b, run, mail_of(mail, struct event, mail));
 	if (run->change.ended)
@@ -366,9 +385,9 @@ void batch_close(struct ledger_batch *b)
 {
 	/* FINISH gives a claim up, so BURY, which needs it, comes before it although the table
 	 * names it later. */
-	static const enum sql_id order[] = {SQL_ADMIT,	      SQL_PLAN,		SQL_TAKE, SQL_LAND,
-					    SQL_SAVE_PODCAST, SQL_SAVE_SNIPPET, SQL_TELL, SQL_BURY,
-					    SQL_FINISH,	      SQL_STRIKE};
+	static const enum sql_id order[] = {
+		SQL_GUARD,	  SQL_ADMIT,	    SQL_PLAN, SQL_TAKE, SQL_LAND,   SQL_SAVE_STAGE,
+		SQL_SAVE_PODCAST, SQL_SAVE_SNIPPET, SQL_TELL, SQL_BURY, SQL_FINISH, SQL_STRIKE};
 
 	for (size_t i = 0; i < sizeof(order) / sizeof(*order); i++) {
 		enum sql_id id = order[i];
@@ -377,6 +396,8 @@ void batch_close(struct ledger_batch *b)
 			continue;
 		if (id == SQL_SAVE_PODCAST || id == SQL_SAVE_SNIPPET)
 			db_put_time(&b->columns[id][4], clock_wall_us());
+		if (id == SQL_SAVE_STAGE)
+			db_put_time(&b->columns[id][5], clock_wall_us());
 		if (id == SQL_TELL)
 			db_put_time(&b->columns[id][8], clock_wall_us());
 		b->step[id] = db_batch_add(&b->db, &sql_table[id], b->columns[id]);

@@ -2,8 +2,10 @@
  * sql: every statement that a worker runs, in one table (sql.c). Each takes arrays, one element a
  * row, so that a thousand changes of a kind are one statement.
  *
- * Parameter 1 is the worker's lease wherever rows are claimed or written: every write says "AND
- * claimed_by = $1", so a worker that has lost its lease changes nothing (design.md §2, §5.4).
+ * Parameter 1 is the worker's lease. A worker that has lost it changes nothing (design.md §2,
+ * §5.4): SQL_GUARD stands first in a transaction and fails it as a whole when one of the workflows
+ * that it writes is not claimed by $1; what comes with an admission, and what else writes, says
+ * "AND claimed_by = $1" itself.
  */
 #ifndef ENGINE_SQL_H
 #define ENGINE_SQL_H
@@ -12,10 +14,12 @@
 
 enum sql_id {
 	/* one commit of changes, in this order */
+	SQL_GUARD,
 	SQL_ADMIT,
 	SQL_PLAN,
 	SQL_TAKE,
 	SQL_LAND,
+	SQL_SAVE_STAGE,
 	SQL_SAVE_PODCAST,
 	SQL_SAVE_SNIPPET,
 	SQL_TELL,
@@ -47,6 +51,9 @@ extern const struct db_statement sql_table[SQL_COUNT];
 /* The class of the advisory locks that leases are: pg_advisory_lock(LEASE_CLASS, lease_id). "CPOA"
  * in ASCII. */
 enum { LEASE_CLASS = 0x43504f41 };
+
+/* What SQL_GUARD fails with (SQLSTATE division_by_zero; nothing else here divides). */
+#define SQL_FENCED "22012"
 
 /* The claimed_by of a row that nobody runs and anybody may claim; NULL is a row that has ended. */
 enum { LEASE_NONE = 0 };

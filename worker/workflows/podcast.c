@@ -105,7 +105,7 @@ static const char *vfa_status(enum reply_kind kind)
 static enum progress waiting(struct run *run)
 {
 	if (run->stage.told)
-		podcast_save_stage(run, run->stage.name);
+		run_save_stage(run, run->stage.name);
 	return RUN_WAITING;
 }
 

@@ -12,15 +12,6 @@
 
 enum { PREVIEW_MAX = 250 };
 
-void podcast_save_stage(struct run *run, const char *stage)
-{
-	struct json_object *row = json_object_new_object();
-
-	json_set_str(row, "podcast_id", run->job.task_id);
-	json_set_str(row, "cpoa_status", stage);
-	run_save(run, SAVE_PODCAST, row);
-}
-
 /* ---- the log: a pure function of the calls, so a podcast that was taken over has it whole ---- */
 
 static struct json_object *entry(struct json_object *log, int64_t wall_us, const char *stage,

@@ -10,9 +10,6 @@ struct podcast {
 	struct reply *web, *script, *audio;
 };
 
-/* The row in `podcasts` gets the status of the stage that begins. */
-void podcast_save_stage(struct run *run, const char *stage);
-
 /* Ends it with a legacy status (agents.md §1.0); `error` NULL: none. The workflow's status follows
  * from the legacy one. */
 enum progress podcast_end(struct run *run, const struct podcast *p, const char *legacy,
