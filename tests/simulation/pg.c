@@ -1,5 +1,5 @@
 /* pg: sessions and transactions (in place of common/db.c and db_batch.c). */
-#include "simulation/pg.h"
+#include "simulation/pg_statement.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -321,7 +321,7 @@ static bool holds_poison(const struct db_statement *s, const struct params *p)
 /* Whether a trouble is on, and a statement writes to what it is about. */
 static bool hits(const struct pg_trouble *t, enum sql_id id, const struct params *p)
 {
-	if (sim_now_us() >= t->until_us || id == SQL_STRIKE || id > SQL_STRIKE)
+	if (sim_now_us() >= t->until_us || id == SQL_GUARD || id >= SQL_STRIKE)
 		return false;
 	if (id == SQL_BURY)
 		return t->below > 128;
@@ -346,17 +346,20 @@ static bool acceptable(struct db *db, struct db_batch *b, struct err *e)
 	for (int i = 0; i < b->n; i++) {
 		const struct db_statement *s = b->step[i].statement;
 		struct params p;
-		bool poison, denied, locked;
+		bool poison, denied, locked, fenced;
 
 		params_read(&p, s, b->step[i].columns);
 		poison = holds_poison(s, &p);
 		denied = hits(&pg.refusing, id_of(s), &p);
 		locked = hits(&pg.locked, id_of(s), &p);
+		fenced = id_of(s) == SQL_GUARD && !pg_guard(&p, db->lease);
 		params_release(&p);
 		b->failed = i;
 		if (poison)
 			return refused(e, ERR_REJECT, "22P05",
 				       "unsupported Unicode escape sequence");
+		if (fenced)
+			return refused(e, ERR_REJECT, SQL_FENCED, "division by zero");
 		if (denied)
 			return refused(e, ERR_REJECT, "42501", "permission denied for table");
 		if (locked) {

@@ -74,8 +74,9 @@ bool pg_claimed_by(const struct workflow_row *w, int64_t lease)
 struct workflow_row *pg_its_workflow(const struct statement *s, const struct uuid *id, bool admit)
 {
 	struct workflow_row *w = pg_workflow(id);
+	bool asks_lease = s->asks_lease && (admit || !s->asks_of_admitted);
 
-	if (!w || (s->asks_lease && !pg_claimed_by(w, s->lease)) ||
+	if (!w || (asks_lease && !pg_claimed_by(w, s->lease)) ||
 	    (s->asks_xmin && admit && w->xmin != pg.transaction))
 		return NULL;
 	if (!pg_claimed_by(w, s->lease))
@@ -88,7 +89,31 @@ struct workflow_row *pg_its_workflow(const struct statement *s, const struct uui
 	return w;
 }
 
+/* Whether SQL_GUARD, as it is worded, lets the transaction pass. */
+bool pg_guard(const struct params *p, int64_t lease)
+{
+	const char *sql = sql_table[SQL_GUARD].sql;
+
+	if (sim_mutant == MUTANT_NO_LEASE_CONDITION || !strstr(sql, "1 / (count(*)") ||
+	    !strstr(sql, "claimed_by, 0) = $1"))
+		return true;
+	for (int i = 0; i < p->p[1].n; i++) {
+		struct uuid id = cell_uuid(&p->p[1], i);
+		const struct workflow_row *w = pg_workflow(&id);
+
+		if (!w || !pg_claimed_by(w, lease))
+			return false;
+	}
+	return true;
+}
+
 /* ---- one commit of changes ---- */
+
+/* It was asked before the transaction began: pg_guard(). */
+static void guard(const struct statement *s)
+{
+	(void)s;
+}
 
 static struct db_result *admit(const struct statement *s)
 {
@@ -336,10 +361,12 @@ struct db_result *pg_execute(enum sql_id id, const struct params *p, int64_t lea
 		pg_reading *read;
 		pg_writing *write;
 	} table[SQL_COUNT] = {
+		[SQL_GUARD] = {.write = guard},
 		[SQL_ADMIT] = {.read = admit},
 		[SQL_PLAN] = {.write = plan},
 		[SQL_TAKE] = {.write = take},
 		[SQL_LAND] = {.write = land},
+		[SQL_SAVE_STAGE] = {.write = save},
 		[SQL_SAVE_PODCAST] = {.write = save},
 		[SQL_SAVE_SNIPPET] = {.write = save},
 		[SQL_TELL] = {.write = tell},
@@ -368,6 +395,7 @@ struct db_result *pg_execute(enum sql_id id, const struct params *p, int64_t lea
 		.asks_lease =
 			sim_mutant != MUTANT_NO_LEASE_CONDITION &&
 			(strstr(sql, "claimed_by, 0) = $1") || strstr(sql, "claimed_by = $1")),
+		.asks_of_admitted = strstr(sql, ".admit OR EXISTS") != NULL,
 		.asks_xmin = strstr(sql, "xmin = pg_current_xact_id()") != NULL,
 	};
 

@@ -9,8 +9,11 @@ struct statement {
 	enum sql_id id;
 	const struct params *p;
 	int64_t lease;
-	bool asks_lease, asks_xmin; /* its text has the condition */
+	/* its text has the condition; the lease perhaps only of rows that come with an admission */
+	bool asks_lease, asks_of_admitted, asks_xmin;
 };
+
+bool pg_guard(const struct params *p, int64_t lease);
 
 bool pg_claimed_by(const struct workflow_row *w, int64_t lease);
 
