@@ -20,6 +20,7 @@ const int sql_schema_version = 4;
  * others were guarded by SQL_GUARD, once for all statements: a look-up each was a tenth of
  * PostgreSQL's time.
  */
+/* clang-format off */
 #define ITS_WORKFLOW(row)                                                                         \
 	" (NOT " row ".admit OR EXISTS (SELECT FROM workflow_instances w WHERE w.workflow_id = " row \
 	".workflow_id AND coalesce(w.claimed_by, 0) = $1 AND w.xmin = pg_current_xact_id()::xid)) "
