@@ -102,6 +102,7 @@ void bridge_stats_asked(const struct push *push, const struct http_request *r)
 		break;
 	case HTTP_UNREACHABLE:
 	case HTTP_BAD_REQUEST:
+	case HTTP_WITHHELD: /* only where somebody may judge a request: not here */
 		outcome = 5;
 		break;
 	case HTTP_BROKEN:
