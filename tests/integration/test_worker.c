@@ -225,7 +225,7 @@ Test(worker, holds_two_thousand_with_no_thread_more, .timeout = 110)
 	long threads, memory;
 	int worker;
 
-	world_agents(w, "--latency-pswa", "20000", "--record", "0");
+	world_agents(w, "--latency-pswa", "14000", "--record", "0");
 	/* AddressSanitizer keeps what was freed: 256 MiB of it unless told otherwise. */
 	worker = world_worker(w, "CPOA_MAX_INFLIGHT=4000", "ASAN_OPTIONS=quarantine_size_mb=1");
 	world_end(w, world_podcast(w, "first", NULL));
