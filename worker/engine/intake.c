@@ -10,6 +10,7 @@
 #include "engine/intake.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +35,8 @@ enum {
 	RING_SIZE = 2048,   /* deliveries that all may have unacked; a power of two */
 	OUTBOX_MAX = 10000, /* events in hand beyond which nothing new is taken */
 	HELD_BACK_MAX_US = 1000000, /* how long an ack may be held back before the door closes */
+	DRAIN_PAUSE_S = 60,	    /* at first, after the dead letters' queue has failed us */
+	DRAIN_PAUSE_MAX_S = 3600,
 };
 
 _Static_assert(RING_SIZE >= CONSUMERS * PREFETCH_MAX, "the ring holds every window");
@@ -65,6 +68,8 @@ struct intake {
 	uint64_t epoch;
 	bool consuming;
 	unsigned generation; /* of consumer tags */
+	bool draining_dead;  /* the dead letters' queue is among those that are consumed */
+	int64_t drain_from_us, drain_pause_s; /* monotonic: not before; 0: it has not failed */
 	int prefetch;
 	struct unacked ring[RING_SIZE]; /* from `first` to `next`, by number; tags rise by one */
 	uint64_t first, next;
@@ -169,10 +174,39 @@ static void consumer_tag(const struct intake *in, int consumer, char out[MQ_SHOR
 	snprintf(out, MQ_SHORT_MAX + 1, "%s.%u", consumer_name(consumer), in->generation);
 }
 
-/* Every worker drains the dead letters, whatever it runs. */
 static bool consumes(const struct intake *in, int consumer)
 {
-	return consumer == DEAD || in->house->settings->runs[consumer];
+	return consumer == DEAD ? in->draining_dead : in->house->settings->runs[consumer];
+}
+
+/*
+ * Every worker drains the dead letters, whatever it runs; but not at the price of its jobs. A
+ * broker that was killed may have forgotten a queue that was declared minutes before (RabbitMQ 3.10
+ * writes names.dets at its end), and then never answers who wants to consume it; the channel hangs
+ * for a minute and keeps what its other consumers get. So this comes before any of them, and after
+ * a failure not for a while.
+ */
+static bool drain_dead(struct intake *in, struct err *e)
+{
+	char tag[MQ_SHORT_MAX + 1];
+
+	consumer_tag(in, DEAD, tag);
+	in->draining_dead = mq_consume(in->mq, QUEUE_DEAD, tag, false, e);
+	if (in->draining_dead) {
+		in->drain_pause_s = 0;
+		return true;
+	}
+	in->drain_pause_s = in->drain_pause_s ? 2 * in->drain_pause_s : DRAIN_PAUSE_S;
+	if (in->drain_pause_s > DRAIN_PAUSE_MAX_S)
+		in->drain_pause_s = DRAIN_PAUSE_MAX_S;
+	in->drain_from_us = clock_mono_us() + in->drain_pause_s * 1000000;
+	return err_wrap(e, "queue %s is left alone for %" PRId64 " s", QUEUE_DEAD,
+			in->drain_pause_s);
+}
+
+static bool may_drain_dead(const struct intake *in)
+{
+	return in->drain_pause_s == 0 || clock_mono_us() >= in->drain_from_us;
 }
 
 static bool open_door(struct intake *in, struct err *e)
@@ -181,11 +215,11 @@ static bool open_door(struct intake *in, struct err *e)
 
 	in->generation++;
 	in->overfull = false; /* what came after the last closing has been handed back */
-	for (int i = 0; i < CONSUMERS; i++) {
-		if (i == DEAD)
-			snprintf(queue, sizeof(queue), QUEUE_DEAD);
-		else
-			topology_queue(queue, workflow_types[i]);
+	in->draining_dead = false;
+	if (may_drain_dead(in) && !drain_dead(in, e))
+		return false;
+	for (int i = 0; i < DEAD; i++) {
+		topology_queue(queue, workflow_types[i]);
 		consumer_tag(in, i, tag);
 		if (consumes(in, i) && !mq_consume(in->mq, queue, tag, false, e))
 			return err_wrap(e, "queue %s", queue);
