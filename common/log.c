@@ -177,6 +177,18 @@ static void put_int(struct line *line, int64_t n)
 	puts_line(line, digits);
 }
 
+static bool id_text(const struct log_field *field, char out[UUID_TEXT_SIZE])
+{
+	if (uuid_is_zero(&field->id))
+		return false;
+	if (field->kind == LOG_KIND_UUID)
+		uuid_to_text(&field->id, out);
+	else
+		for (size_t i = 0; i < sizeof(field->id.bytes); i++)
+			snprintf(out + 2 * i, 3, "%02x", field->id.bytes[i]);
+	return true;
+}
+
 /* ---- JSON ---- */
 
 static void json_key(struct line *line, const char *key)
@@ -222,8 +234,9 @@ static void json_field(struct line *line, const struct log_field *field)
 		put_int(line, field->n);
 		break;
 	case LOG_KIND_UUID:
-		uuid_to_text(&field->id, id);
-		json_pair(line, field->key, id);
+	case LOG_KIND_HEX:
+		if (id_text(field, id))
+			json_pair(line, field->key, id);
 		break;
 	case LOG_KIND_END:
 		break;
@@ -280,7 +293,9 @@ static void text_field(struct line *line, const struct log_field *field)
 		put_int(line, field->n);
 		break;
 	case LOG_KIND_UUID:
-		uuid_to_text(&field->id, id);
+	case LOG_KIND_HEX:
+		if (!id_text(field, id))
+			break;
 		text_key(line, field->key);
 		puts_line(line, id);
 		break;
@@ -317,6 +332,21 @@ static void finish(struct line *line, bool cut)
 	line->len += (size_t)snprintf(line->buf + line->len, sizeof(line->buf) - line->len, "%s%s",
 				      note, end);
 	assert(line->len < sizeof(line->buf));
+}
+
+bool log_may(struct log_limit *limit, int *unsaid)
+{
+	int64_t now = clock_mono_us() / 1000000, second = atomic_load(&limit->second);
+
+	*unsaid = 0;
+	if (now != second && atomic_compare_exchange_strong(&limit->second, &second, now))
+		atomic_store(&limit->said, 0);
+	if (atomic_fetch_add(&limit->said, 1) >= LOG_A_SECOND) {
+		atomic_fetch_add(&limit->unsaid, 1);
+		return false;
+	}
+	*unsaid = atomic_exchange(&limit->unsaid, 0);
+	return true;
 }
 
 void log_line(enum log_level level, const char *message, ...)

@@ -162,6 +162,11 @@ static bool set_asf_journal(struct options *o, const char *value, char error[ERR
 	return true;
 }
 
+static bool set_collector(struct options *o, const char *value, char error[ERROR_MAX])
+{
+	return parse_number(value, 599, &o->collector) || fail(error, "a status, or 0", value);
+}
+
 static const struct option table[] = {
 	{"port", "N", "TCP port; 0 (default) takes a free one", set_port, false},
 	{"bind", "ADDRESS", "IPv4 address to listen on (default 127.0.0.1)", set_bind, false},
@@ -180,6 +185,8 @@ static const struct option table[] = {
 	 true},
 	{"asf-journal", "FILE", "what the ASF has taken is appended to this file", set_asf_journal,
 	 false},
+	{"collector", "STATUS", "of POST /v1/traces (default 200); 0: no answer", set_collector,
+	 true},
 	{"seed", "N", "of the dice that faults with a rate throw (default 1)", set_seed, true},
 	{"record", "N", "requests that /calls keeps (default 100000)", set_record, true},
 	{"remember", "N", "results kept for their keys (default 200000)", set_remember, true},
@@ -245,6 +252,7 @@ static void options_init(struct options *options)
 		.remember_max = 200000,
 		.seed = 1,
 		.retry_after = -1,
+		.collector = 200,
 	};
 	for (size_t i = 0; i < AGENT_N; i++)
 		options->agent_latency_ms[i] = -1;

@@ -10,7 +10,7 @@ const char *const header_names[HEADER_N] = {
 	[HEADER_KEY] = "x-idempotency-key",    [HEADER_WORKFLOW] = "x-workflow-id",
 	[HEADER_SCENARIO] = "x-test-scenario", [HEADER_TRACEPARENT] = "traceparent",
 	[HEADER_TRACESTATE] = "tracestate",    [HEADER_CONTENT_TYPE] = "content-type",
-	[HEADER_USER_AGENT] = "user-agent",
+	[HEADER_USER_AGENT] = "user-agent",    [HEADER_AUTHORIZATION] = "authorization",
 };
 
 const char *const query_names[QUERY_N] = {
@@ -20,8 +20,8 @@ const char *const query_names[QUERY_N] = {
 };
 
 static const char *const kind_names[] = {
-	[CALL_SUBMIT] = "submit", [CALL_POLL] = "poll",	      [CALL_PAGE] = "page",
-	[CALL_ASF] = "asf",	  [CALL_UNKNOWN] = "unknown",
+	[CALL_SUBMIT] = "submit", [CALL_POLL] = "poll",	  [CALL_PAGE] = "page",
+	[CALL_ASF] = "asf",	  [CALL_SPANS] = "spans", [CALL_UNKNOWN] = "unknown",
 };
 
 static void forget_first(struct record *record)

@@ -414,6 +414,18 @@ static void poll_route(struct standin *standin, const struct request *request, c
 		poll_task(standin, entry, id, note, answer);
 }
 
+/* ---- a trace collector (OTLP over HTTP): GET /calls?kind=spans shows what it got ---- */
+
+static void collect_spans(const struct options *options, struct answer *answer)
+{
+	struct buf body = {0};
+
+	if (options->collector == 0)
+		answer->manner = ANSWER_HANG;
+	buf_adds(&body, "{\"partialSuccess\":{}}");
+	answer_text(answer, (unsigned)options->collector, &body);
+}
+
 /* ---- all requests ---- */
 
 /* How many keys to remember: --remember, but not fewer than polls and "first:" faults need. */
@@ -448,6 +460,9 @@ void route(struct standin *standin, const struct request *request, struct answer
 		note.agent = agent;
 		note.kind = CALL_SUBMIT;
 		submit(&submission);
+	} else if (strcmp(request->path, "/v1/traces") == 0) {
+		note.kind = CALL_SPANS;
+		collect_spans(&standin->options, answer);
 	} else if (task && strcmp(request->method, "GET") == 0) {
 		poll_route(standin, request, task, &note, answer);
 	} else if (asf_route(standin, request, answer)) {

@@ -108,6 +108,7 @@ enum header_id {
 	HEADER_TRACESTATE,
 	HEADER_CONTENT_TYPE,
 	HEADER_USER_AGENT,
+	HEADER_AUTHORIZATION,
 	HEADER_N
 };
 extern const char *const header_names[HEADER_N]; /* lower case */
@@ -267,6 +268,7 @@ struct options {
 	long asf_status;  /* what the ASF answers in place of its own; 0: its own */
 	char *asf_stuck;  /* the client whose updates the ASF never answers, or NULL */
 	char *asf_journal;
+	long collector; /* what POST /v1/traces answers; 0: nothing, ever */
 };
 
 /* Returns false after printing why (or the help) to stderr. */
@@ -326,7 +328,7 @@ void store_trim(struct store *store, size_t max);
 
 /* ---- record.c: what GET /calls tells ---- */
 
-enum call_kind { CALL_SUBMIT, CALL_POLL, CALL_PAGE, CALL_ASF, CALL_UNKNOWN };
+enum call_kind { CALL_SUBMIT, CALL_POLL, CALL_PAGE, CALL_ASF, CALL_SPANS, CALL_UNKNOWN };
 
 struct call {
 	struct call *next;

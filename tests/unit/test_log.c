@@ -68,21 +68,54 @@ Test(log, a_line_of_json)
 
 Test(log, a_line_of_text)
 {
-	struct uuid id = {{0}};
+	struct uuid id = {{0xab, [15] = 1}}, none = {{0}};
 	struct err e;
 
 	log_setup(LOG_DEBUG, LOG_TEXT, "cpoa", "0.1.0");
 	err_set(&e, ERR_LOST, "the \"server\" is gone");
 	log_warn("cannot commit", log_err(&e), log_int("n", 5), log_uuid("id", &id),
-		 log_str("plain", "a/b"), log_str("empty", ""), log_str("none", NULL), LOG_END);
+		 log_hex("trace", &id), log_uuid("no.id", &none), log_hex("no.trace", &none),
+		 log_count("no", 0), log_count("two", 2), log_str("plain", "a/b"),
+		 log_str("empty", ""), log_str("none", NULL), LOG_END);
 	cr_expect_str_eq(logged(),
 			 "2025-06-14 11:30:00.123 WARN  [test] cannot commit error.message=\"the "
 			 "\\\"server\\\" is gone\" n=5 "
-			 "id=00000000-0000-0000-0000-000000000000 plain=a/b empty=\"\"\n");
+			 "id=ab000000-0000-0000-0000-000000000001 "
+			 "trace=ab000000000000000000000000000001 two=2 plain=a/b empty=\"\"\n");
 	log_debug("d", LOG_END);
 	cr_expect_str_eq(logged(), "2025-06-14 11:30:00.123 DEBUG [test] d\n");
 	log_error("e", LOG_END);
 	cr_expect_str_eq(logged(), "2025-06-14 11:30:00.123 ERROR [test] e\n");
+}
+
+static int64_t second;
+
+static int64_t later(void *ctx)
+{
+	(void)ctx;
+	return second * 1000000;
+}
+
+Test(log, a_place_that_speaks_too_often_is_silent_and_counts)
+{
+	static struct log_limit limit;
+	static const struct clock_source source = {later, later, NULL};
+	int unsaid = -1;
+
+	clock_use(&source);
+	second = 7;
+	for (int i = 0; i < LOG_A_SECOND; i++) {
+		cr_assert(log_may(&limit, &unsaid));
+		cr_assert_eq(unsaid, 0);
+	}
+	for (int i = 0; i < 3; i++)
+		cr_assert_not(log_may(&limit, &unsaid));
+	second = 8;
+	cr_assert(log_may(&limit, &unsaid));
+	cr_assert_eq(unsaid, 3);
+	cr_assert(log_may(&limit, &unsaid));
+	cr_assert_eq(unsaid, 0);
+	clock_use(&held);
 }
 
 Test(log, levels)

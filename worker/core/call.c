@@ -116,6 +116,14 @@ static struct errand within_deadline(struct hearing *h, enum errand_kind kind, i
 	return (struct errand){kind, delay_ms < left_ms ? delay_ms : left_ms};
 }
 
+static void submitted_again(struct call *call, const char *why)
+{
+	call->retries++;
+	call->state = CALL_SUBMITTING;
+	free(call->trouble);
+	call->trouble = xstrdup(why);
+}
+
 /* An attempt failed in a way that may pass: once more after a growing wait, as often as allowed. */
 static struct errand retry(struct hearing *h, enum reply_kind kind, const char *why)
 {
@@ -131,8 +139,7 @@ static struct errand retry(struct hearing *h, enum reply_kind kind, const char *
 		return fail(h, kind, "%s (a further attempt would pass the limit of %lld s)", why,
 			    (long long)(h->agent->total_ms / 1000));
 	call->failures++;
-	call->retries++;
-	call->state = CALL_SUBMITTING;
+	submitted_again(call, why);
 	return (struct errand){ERRAND_SUBMIT, wait};
 }
 
@@ -143,8 +150,7 @@ static struct errand submit_again(struct hearing *h, const char *why)
 
 	if (h->call->answer.retry_after_ms > wait)
 		wait = h->call->answer.retry_after_ms;
-	h->call->state = CALL_SUBMITTING;
-	h->call->retries++;
+	submitted_again(h->call, why);
 	return within_deadline(h, ERRAND_SUBMIT, wait, why);
 }
 
@@ -411,5 +417,6 @@ void call_release(struct call *call)
 	free(call->status_url);
 	free(call->request);
 	free(call->poll_url);
+	free(call->trouble);
 	free(call->answer.body);
 }

@@ -59,6 +59,9 @@ struct reply {
 	struct json_object *body; /* its parsed form, once somebody has needed it: reply_body() */
 };
 
+/* "result", "unreachable" …: as the row has it, and metrics. */
+const char *reply_kind_name(enum reply_kind kind);
+
 /* The body; NULL when there is none. Valid until the run rests. */
 struct json_object *reply_body(struct reply *reply);
 const char *reply_string(struct reply *reply, const char *key);
@@ -130,6 +133,13 @@ struct answer {
 	int64_t took_us;
 };
 
+/* How a call's time went by, as far as this worker has seen it: for whoever tells of it. */
+struct call_times {
+	unsigned requests, polls;
+	int64_t submit_us;   /* in requests that submit */
+	int64_t accepted_us; /* wall time of the 202, or of the first poll here; 0: none */
+};
+
 struct call {
 	struct mail mail;  /* between its run and the caller */
 	struct call *next; /* of its run, in the order of asking */
@@ -159,14 +169,16 @@ struct call {
 	char *poll_url; /* status_url resolved */
 	const char
 		*scenario; /* "X-Test-Scenario: …" when the job has one for this agent, or NULL */
+	char *trouble;	   /* why it was last submitted again, or NULL */
 	unsigned attempts; /* submissions in this process */
 	unsigned failures; /* of them, those that count against policy.retries */
 	bool asked;	   /* its first request has gone out: the deadline runs from then */
-	int64_t deadline_us;  /* monotonic; 0: not begun */
-	struct errand errand; /* what to do once the change is committed */
-	struct answer answer; /* brought back by the caller */
-	bool out;	      /* it is with the caller, or on its way back */
-	void *flight;	      /* the caller's, while the call is with it */
+	int64_t deadline_us;	 /* monotonic; 0: not begun */
+	struct errand errand;	 /* what to do once the change is committed */
+	struct answer answer;	 /* brought back by the caller */
+	bool out;		 /* it is with the caller, or on its way back */
+	struct call_times times; /* engine/spans.c's */
+	void *flight;		 /* the caller's, while the call is with it */
 };
 
 /* The first errand of a call, new or taken over: submit, or poll on what an agent has accepted.

@@ -43,8 +43,9 @@ struct event {
 	bool reply_only; /* goes to reply_to alone */
 
 	/* the outbox's */
-	uint64_t seq;	/* the number of its publishing */
-	unsigned tries; /* connections that were lost over it */
+	uint64_t seq;	      /* the number of its publishing */
+	int64_t published_us; /* wall time of it */
+	unsigned tries;	      /* connections that were lost over it */
 };
 
 /* What distinguishes one event from another; NULL: absent. The json objects are borrowed. */

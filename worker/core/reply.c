@@ -23,6 +23,11 @@ static const char *const kind_names[REPLY_KINDS] = {
 	[REPLY_TIMED_OUT] = "timed_out",
 };
 
+const char *reply_kind_name(enum reply_kind kind)
+{
+	return kind_names[kind];
+}
+
 struct json_object *reply_body(struct reply *reply)
 {
 	struct err e;

@@ -113,6 +113,7 @@ struct run {
 	bool unknown_user; /* its user_id is in no row of users */
 	int claims;
 	int64_t started_us;	/* wall time */
+	int64_t taken_us;	/* wall time: when it was taken over; 0: it was not */
 	int64_t began_us;	/* monotonic, for the metrics */
 	unsigned sequence_base; /* events before this attempt (a retried workflow goes on counting)
 				 */

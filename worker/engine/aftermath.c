@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "cpoa/clock.h"
-#include "cpoa/log.h"
 
 #include "engine/caller.h"
 #include "engine/fault.h"
@@ -15,7 +14,9 @@
 #include "engine/ledger.h"
 #include "engine/outbox.h"
 #include "engine/pool.h"
+#include "engine/say.h"
 #include "engine/send.h"
+#include "engine/spans.h"
 #include "engine/stats.h"
 
 static bool harvested_here(const struct house *house, const struct call *call)
@@ -104,11 +105,27 @@ static void log_end(const struct run *run)
 	const struct change *change = &run->change;
 
 	log_line(change->status == STATUS_FAILED ? LOG_WARN : LOG_INFO, "workflow ended",
-		 log_uuid("workflow.id", &run->job.workflow_id),
-		 log_str("workflow.type", run->job.workflow->type),
+		 SAY_RUN(run), log_str("workflow.type", run->job.workflow->type),
 		 log_str("event.outcome", run_status_name(change->status)),
 		 log_int("event.duration", (run->now_us - run->started_us) * 1000),
 		 log_str("error.code", change->reason), log_str("error.message", change->error),
+		 LOG_END);
+}
+
+/* A call that has landed: counted, and told of when it has failed. */
+static void landed(const struct call *call)
+{
+	static struct log_limit limit;
+	int unsaid;
+
+	stats_landed(call);
+	if (call->reply.kind == REPLY_RESULT || !log_may(&limit, &unsaid))
+		return;
+	log_warn("a call failed", SAY_CALL(call),
+		 log_str("error.code", reply_kind_name(call->reply.kind)),
+		 log_str("error.message", call->reply.error),
+		 log_count("http.response.status_code", call->reply.http_status),
+		 log_int("cpoa.call.retries", call->retries), log_count("log.suppressed", unsaid),
 		 LOG_END);
 }
 
@@ -133,7 +150,7 @@ static void refused_for_good(struct house *house, struct run *run)
 
 	metric_add(&m_jobs, index, JOBS_REFUSED, 1);
 	metric_add(&m_dead_letters, index, stats_reason(job_reason(run->verdict)), 1);
-	log_warn("job refused", log_str("workflow.type", type),
+	log_warn("job refused", SAY_RUN(run), log_str("workflow.type", type),
 		 log_str("error.code", job_reason(run->verdict)),
 		 log_str("error.message", run->verdict_text),
 		 log_str("message.id", run->message->message_id), LOG_END);
@@ -154,13 +171,17 @@ void aftermath_committed(struct house *house, struct run *run)
 	if (run->message && run->job.published_us && run->started_us > run->job.published_us)
 		metric_observe(&m_job_wait, run->job.workflow->index, 0,
 			       run->started_us - run->job.published_us);
+	if (!run->admitted)
+		log_debug("workflow admitted", SAY_RUN(run),
+			  log_str("workflow.type", run->job.workflow->type), LOG_END);
 	settle_message(house, run);
 	for (struct call *call = run->calls; call; call = call->next)
 		if ((call->news & CALL_ENDED) && call->agent && !call->agent->local)
-			stats_landed(call);
+			landed(call);
 	if (ended) {
 		FAULT(ended);
 		stats_ended(run);
+		spans_workflow(house, run);
 		log_end(run);
 	} else if (held) {
 		FAULT(calling);
@@ -178,15 +199,16 @@ void aftermath_committed(struct house *house, struct run *run)
 void aftermath_duplicate(struct house *house, struct run *run)
 {
 	metric_add(&m_jobs, run->job.workflow->index, JOBS_DUPLICATE, 1);
+	log_debug("a job has come again", log_str("workflow.type", run->job.workflow->type),
+		  log_str("message.id", run->message ? run->message->message_id : NULL), LOG_END);
 	settle_message(house, run);
 	over(house, run);
 }
 
 void aftermath_refused(struct house *house, struct run *run, const char *why)
 {
-	log_error("PostgreSQL would not store a change",
-		  log_uuid("workflow.id", &run->job.workflow_id), log_str("error.message", why),
-		  LOG_END);
+	log_error("PostgreSQL would not store a change", SAY_RUN(run),
+		  log_str("error.message", why), LOG_END);
 	if (!run->admitted) {
 		run->verdict = JOB_UNSTORABLE;
 		run->verdict_text = xstrdup(why);
@@ -205,5 +227,6 @@ void aftermath_lost(struct house *house, struct run *run)
 	    !atomic_load(&house->stopping))
 		ledger_forgive(house->ledger, &run->job.workflow_id, run->lease);
 	metric_add(&m_fenced, 0, 0, run->admitted);
+	log_debug("a workflow is let go", SAY_RUN(run), LOG_END);
 	over(house, run);
 }

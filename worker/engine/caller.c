@@ -16,6 +16,7 @@
 
 #include "engine/fault.h"
 #include "engine/pool.h"
+#include "engine/spans.h"
 
 enum { WAIT_MAX_MS = 1000, LEASE_LOOK_MS = 20, HEADER_SIZE = 640 };
 
@@ -187,6 +188,7 @@ static void on_done(struct http_request *r)
 	if (r->outcome == HTTP_ANSWERED)
 		a->body = strbuf_detach(&r->answer, &a->len);
 	snprintf(a->error, sizeof(a->error), "%s", r->error);
+	spans_attempt(f->caller->house, f->call, true);
 	bring(f->caller, f);
 }
 

@@ -12,6 +12,7 @@
 #include "cpoa/log.h"
 
 #include "engine/pool.h"
+#include "engine/spans.h"
 #include "harvest/harvest.h"
 
 enum { WAIT_MAX_MS = 1000, LEASE_LOOK_MS = 20, STATUS_OK = 200 };
@@ -76,6 +77,7 @@ static void on_done(struct harvest *harvest, void *owner)
 	};
 	call->answer.body = json_text(result, &call->answer.len);
 	json_put(&result);
+	spans_attempt(hv->house, call, false);
 	pool_bring(hv->house->pool, call);
 }
 

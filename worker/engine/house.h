@@ -13,6 +13,7 @@
  *	caller    the curl multi handle and the timers of calls
  *	harvester WCHA: its own curl multi handle, in the caller's place for WCHA's calls
  *	outbox    the publishing AMQP connection
+ *	tracer    its own curl multi handle; only when somebody collects traces
  *	admin     nothing: it reads counters
  *
  * What travels are the runs and calls themselves, linked into mailboxes that never block and never
@@ -36,6 +37,7 @@ struct pool;
 struct caller;
 struct harvester;
 struct outbox;
+struct tracer;
 
 /* The threads that /livez watches. */
 enum thread_index {
@@ -57,6 +59,7 @@ struct house {
 	struct caller *caller;
 	struct harvester *harvester;
 	struct outbox *outbox;
+	struct tracer *tracer; /* NULL: nobody collects traces */
 
 	/* The lease under which this worker may claim; 0: none now. A run that carries another
 	 * number is void. */

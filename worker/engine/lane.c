@@ -2,11 +2,13 @@
 #include "engine/lane.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "cpoa/clock.h"
 #include "cpoa/log.h"
 
 #include "engine/fault.h"
+#include "engine/spans.h"
 #include "engine/topology.h"
 
 enum {
@@ -51,14 +53,21 @@ static void tell_up(struct lane *lane, bool up)
  * what waits. */
 static void again(struct lane *lane, struct event *event, bool alone, struct mail_list *before)
 {
+	struct trace trace = {.flags = 0};
+	struct uuid id;
+
 	event->tries++;
 	if (lane->replies ? event->tries >= TRIES_MAX : !event->stored) {
-		if (lane->replies)
+		if (lane->replies) {
+			(void)spans_trace_of(event, &trace);
+			memcpy(id.bytes, trace.trace_id, sizeof(id.bytes));
 			log_warn("a reply was given up",
 				 log_uuid("workflow.id", &event->workflow_id),
+				 log_hex("trace.id", &id),
 				 log_str("error.message",
 					 "the broker closes the connection over its reply_to"),
 				 LOG_END);
+		}
 		lane->done(lane->ctx, event);
 	} else {
 		mail_append(alone ? &lane->waiting : before, &event->mail);
@@ -114,6 +123,7 @@ static void connect(struct lane *lane)
 static bool publish(struct lane *lane, struct event *event, struct err *e)
 {
 	char key[ROUTING_KEY_SIZE], id[UUID_TEXT_SIZE];
+	int64_t now_us = clock_wall_us();
 	struct mq_publish p = {
 		.exchange = lane->replies ? "" : EXCHANGE_EVENTS,
 		.routing_key = lane->replies ? event->reply_to : key,
@@ -121,13 +131,14 @@ static bool publish(struct lane *lane, struct event *event, struct err *e)
 		.content_type = "application/cloudevents+json",
 		.message_id = id,
 		.persistent = true,
-		.timestamp = clock_wall_us() / 1000000,
+		.timestamp = now_us / 1000000,
 		.body = event->body,
 		.len = event->len,
 	};
 
 	snprintf(key, sizeof(key), "%s.%s", event->type, event_kind_name(event->kind));
 	uuid_to_text(&event->id, id);
+	event->published_us = now_us;
 	/* Not mandatory: when nobody listens any more, the broker drops it, which is right. */
 	return mq_publish(lane->mq, &p, &event->seq, e);
 }
@@ -184,6 +195,8 @@ static void confirmed(struct lane *lane, uint64_t seq, bool multiple)
 		FAULT_WHEN(!lane->replies, confirmed);
 		if (lane->suspects && --lane->suspects == 0)
 			lane->careful = false;
+		if (!lane->replies)
+			spans_event(lane->house, event);
 		lane->done(lane->ctx, event);
 	}
 	mail_join(&rest, &lane->sent);

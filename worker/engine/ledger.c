@@ -10,7 +10,6 @@
 
 #include "cpoa/clock.h"
 #include "cpoa/json.h"
-#include "cpoa/log.h"
 
 #include "engine/aftermath.h"
 #include "engine/fault.h"
@@ -18,6 +17,7 @@
 #include "engine/ledger_parts.h"
 #include "engine/outbox.h"
 #include "engine/pool.h"
+#include "engine/say.h"
 #include "engine/stats.h"
 
 enum { LOCK_PAUSE_MS = 300, REFUSED_PAUSE_MS = 200, RETRY_PAUSE_MS = 100, IDLE_MAX_MS = 1000 };
@@ -128,7 +128,7 @@ static void set_aside(struct ledger *l, struct run *run, const char *why, bool *
 	struct err e = {0};
 
 	log_error("PostgreSQL refuses whatever is said to it of a change; it is tried again",
-		  log_str("error.message", why), LOG_END);
+		  SAY_RUN(run), log_str("error.message", why), LOG_END);
 	if (!*paused)
 		mailbox_wait(&l->pause, -1, REFUSED_PAUSE_MS);
 	*paused = true;

@@ -18,8 +18,9 @@
 #include "engine/outbox.h"
 #include "engine/pool.h"
 #include "engine/stats.h"
+#include "engine/tracer.h"
 
-enum { CLEAR_MS = 5000, FLUSH_MS = 5000, LOOK_MS = 5 };
+enum { CLEAR_MS = 5000, FLUSH_MS = 5000, SPANS_MS = 2000, LOOK_MS = 5 };
 
 static void name_worker(struct house *house)
 {
@@ -54,7 +55,8 @@ bool house_start(struct house *house, const struct settings *settings, struct er
 	stats_setup(house);
 	pthread_mutex_init(&house->gate, NULL);
 	pthread_mutex_lock(&house->gate);
-	started = http_global_init(e) && (house->caller = caller_start(house, e)) &&
+	started = http_global_init(e) && tracer_start(house, e) &&
+		  (house->caller = caller_start(house, e)) &&
 		  (house->harvester = harvester_start(house, e)) &&
 		  (house->outbox = outbox_start(house, e)) &&
 		  (house->intake = intake_start(house, e)) &&
@@ -111,12 +113,15 @@ void house_stop(struct house *house)
 		outbox_stop(house->outbox, FLUSH_MS);
 	if (house->ledger)
 		ledger_stop(house->ledger);
+	if (house->tracer)
+		tracer_stop(house->tracer, SPANS_MS);
 	ledger_free(house->ledger);
 	outbox_free(house->outbox);
 	pool_free(house->pool);
 	harvester_free(house->harvester);
 	caller_free(house->caller);
 	intake_free(house->intake);
+	tracer_free(house->tracer);
 	pthread_mutex_destroy(&house->gate);
 	stats_release();
 }

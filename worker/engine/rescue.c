@@ -5,13 +5,13 @@
 #include <string.h>
 
 #include "cpoa/clock.h"
-#include "cpoa/log.h"
 
 #include "engine/aftermath.h"
 #include "engine/fault.h"
 #include "engine/ledger_parts.h"
 #include "engine/outbox.h"
 #include "engine/pool.h"
+#include "engine/say.h"
 #include "engine/stats.h"
 
 enum { CLAIM_MAX = 256, EVENTS_MAX = 500, DEAD_MAX = 64, MORE_MS = 20 };
@@ -295,6 +295,7 @@ static struct run *run_from_row(struct ledger *l, const struct db_result *r, int
 	job->traced = trace_parse(&job->parent, db_is_null(r, row, 8) ? NULL : db_text(r, row, 8));
 	job->tracestate = text_or_null(run, r, row, 9);
 	run->started_us = db_time(r, row, 5);
+	run->taken_us = clock_wall_us();
 	run->claims = (int)db_int(r, row, 10);
 	run->sequence_base = (unsigned)db_int(r, row, 11);
 	run->lease = l->lease;
@@ -361,7 +362,9 @@ static bool load_calls(struct ledger *l)
 		if (!run || !call_from_row(run, r, row))
 			log_error("a call's row cannot be read; it will be made again",
 				  log_uuid("workflow.id", &id),
-				  log_str("call.name", db_text(r, row, 4)), LOG_END);
+				  run ? say_trace(run) : log_str("trace.id", NULL),
+				  log_str("call.name", db_text(r, row, 4)),
+				  log_str("cpoa.agent", db_text(r, row, 2)), LOG_END);
 	}
 	return true;
 }
@@ -379,7 +382,7 @@ static bool take_over(struct ledger *l)
 		struct run *run = mail_of(mail, struct run, mail);
 
 		metric_add(&m_rescued, 0, 0, 1);
-		log_info("workflow taken over", log_uuid("workflow.id", &run->job.workflow_id),
+		log_info("workflow taken over", SAY_RUN(run),
 			 log_str("workflow.type", run->job.workflow->type),
 			 log_int("cpoa.claims", run->claims), LOG_END);
 		pool_put(l->house->pool, run);

@@ -87,6 +87,14 @@ static const struct conf_option table[] = {
 	{"CPOA_DECLARE_TOPOLOGY", CONF_BOOL, "true", 0, 0, NULL, AT(declare_topology), "declare exchanges and queues at the start"},
 	{"CPOA_LOG_LEVEL", CONF_ENUM, "info", 0, 0, log_levels, AT(log_level), "debug, info, warn or error"},
 	{"CPOA_LOG_FORMAT", CONF_ENUM, "json", 0, 0, log_formats, AT(log_format), "json, or text for people"},
+
+	{"OTEL_EXPORTER_OTLP_ENDPOINT", CONF_URL, "", 0, 0, NULL, AT(otlp_url), "a trace collector that speaks OTLP over HTTP in JSON (port 4318), /v1/traces is appended; empty: no traces are sent"},
+	{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", CONF_URL, "", 0, 0, NULL, AT(otlp_traces_url), "the same as a whole address, which goes before it"},
+	{"OTEL_EXPORTER_OTLP_HEADERS", CONF_SECRET, "", 0, 0, NULL, AT(otlp_headers), "headers for it: name=value with commas, values percent-encoded"},
+	{"OTEL_EXPORTER_OTLP_TIMEOUT", CONF_INT, "10000", 1, 600000, NULL, AT(otlp_timeout_ms), "milliseconds for one request to it"},
+	{"OTEL_EXPORTER_OTLP_CERTIFICATE", CONF_TEXT, "", 0, 0, NULL, AT(otlp_ca_file), "CA certificates for a collector at https://; empty: the system's"},
+	{"OTEL_SERVICE_NAME", CONF_TEXT, "", 0, 0, NULL, AT(otel_service), "service.name in traces; empty: that of OTEL_RESOURCE_ATTRIBUTES, else cpoa"},
+	{"OTEL_RESOURCE_ATTRIBUTES", CONF_TEXT, "", 0, 0, NULL, AT(otel_resource), "what else traces say of this worker: name=value with commas, values percent-encoded"},
 };
 /* clang-format on */
 

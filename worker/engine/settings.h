@@ -42,6 +42,9 @@ struct settings {
 	char *http_bind;
 	bool declare_topology;
 	int log_level, log_format;
+	char *otlp_url, *otlp_traces_url, *otlp_headers, *otlp_ca_file, *otel_service,
+		*otel_resource; /* engine/otel.h */
+	int64_t otlp_timeout_ms;
 	char *search_url, *user_agent, *allow_hosts;
 	int64_t search_max, harvest_timeout_us, content_min, content_max, body_max;
 

@@ -156,6 +156,13 @@ static struct metric m_amqp = {.name = "cpoa_amqp_connected",
 struct metric m_db_connected = {.name = "cpoa_db_connected",
 				.help = "1: the PostgreSQL session stands and holds a lease.",
 				.kind = METRIC_GAUGE};
+struct metric m_spans_exported = {.name = "cpoa_spans_exported_total",
+				  .help = "Spans that the trace collector has taken.",
+				  .kind = METRIC_COUNTER};
+struct metric m_spans_dropped = {
+	.name = "cpoa_spans_dropped_total",
+	.help = "Spans that were dropped: the trace collector did not take them.",
+	.kind = METRIC_COUNTER};
 static struct metric m_draining = {.name = "cpoa_draining",
 				   .help = "1: nothing new is taken.",
 				   .kind = METRIC_GAUGE,
@@ -175,7 +182,8 @@ static struct metric *const families[] = {
 	&m_dead_letters,   &m_rescued,	       &m_fenced,
 	&m_ledger_commits, &m_ledger_batch,    &m_outbox,
 	&m_amqp,	   &m_db_connected,    &m_draining,
-	&m_build,	   &m_progress_untold,
+	&m_build,	   &m_progress_untold, &m_spans_exported,
+	&m_spans_dropped,
 };
 
 void stats_setup(struct house *house)

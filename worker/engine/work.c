@@ -9,7 +9,6 @@
 #include "cpoa/clock.h"
 #include "cpoa/http.h"
 #include "cpoa/json.h"
-#include "cpoa/log.h"
 
 #include "engine/aftermath.h"
 #include "engine/caller.h"
@@ -17,6 +16,7 @@
 #include "engine/ledger.h"
 #include "engine/outbox.h"
 #include "engine/pool.h"
+#include "engine/say.h"
 #include "engine/send.h"
 #include "engine/stats.h"
 #include "engine/suspects.h"
@@ -108,15 +108,44 @@ static void resolve(struct house *house, struct call *call)
 		call->poll_url = xstrdup(url);
 }
 
+static void say_answer(const struct call *call)
+{
+	const struct answer *a = &call->answer;
+
+	log_debug(
+		"an agent's answer", SAY_CALL(call),
+		log_str("http.request.method", call->errand.kind == ERRAND_SUBMIT ? "POST" : "GET"),
+		log_count("http.response.status_code", a->status),
+		log_int("event.duration", a->took_us * 1000),
+		log_str("error.message", a->error[0] ? a->error : NULL), LOG_END);
+}
+
+static void say_retry(const struct call *call, const struct errand *errand)
+{
+	static struct log_limit limit;
+	int unsaid;
+
+	if (call->state == CALL_LANDED || !log_wants(LOG_INFO) || !log_may(&limit, &unsaid))
+		return;
+	log_info("a call is submitted again", SAY_CALL(call),
+		 log_str("error.message", call->trouble),
+		 log_int("cpoa.call.retries", call->retries),
+		 log_int("cpoa.call.wait_ms", errand->delay_ms),
+		 log_count("log.suppressed", unsaid), LOG_END);
+}
+
 static void hear(struct house *house, struct call *call, struct rng *rng)
 {
 	unsigned retries = call->retries;
 	struct errand errand;
 
 	call->out = false;
+	say_answer(call);
 	errand = call_answer(call, &house->policy, rng, clock_mono_us(), clock_wall_us());
-	if (call->retries > retries)
+	if (call->retries > retries) {
 		metric_add(&m_call_retries, call->agent->index, 0, call->retries - retries);
+		say_retry(call, &errand);
+	}
 	if ((call->news & CALL_TAKEN) && call->state == CALL_ACCEPTED) {
 		resolve(house, call);
 		FAULT(accepted);
