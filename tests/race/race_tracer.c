@@ -70,8 +70,8 @@ static void *collect(void *arg)
 	return NULL;
 }
 
-/* Whether all is counted; *exported: how many arrived. */
-static bool run(char *url, int64_t *exported)
+/* Whether all is counted; *exported: how many arrived; *at_once: dropped before the end. */
+static bool run(char *url, int64_t *exported, int64_t *at_once)
 {
 	static char none[] = "";
 	struct settings settings = {.otlp_url = url,
@@ -96,6 +96,7 @@ static bool run(char *url, int64_t *exported)
 		pthread_create(&threads[i], NULL, add_all, NULL);
 	for (int i = 0; i < THREADS; i++)
 		pthread_join(threads[i], NULL);
+	*at_once = metric_value(&m_spans_dropped, 0, 0);
 	tracer_stop(house.tracer, END_MS);
 	took = clock_mono_ms() - begun;
 	tracer_free(house.tracer);
@@ -113,7 +114,7 @@ int main(void)
 	socklen_t len = sizeof(at);
 	int listener = socket(AF_INET, SOCK_STREAM, 0);
 	char url[64], away[] = "http://127.0.0.1:1";
-	int64_t exported;
+	int64_t exported, at_once;
 	pthread_t thread;
 	struct err e;
 	bool good;
@@ -123,8 +124,9 @@ int main(void)
 		return 1;
 	snprintf(url, sizeof(url), "http://127.0.0.1:%d", ntohs(at.sin_port));
 	pthread_create(&thread, NULL, collect, &listener);
-	good = run(url, &exported) && exported > 0;
-	good = run(away, &exported) && exported == 0 && good;
+	good = run(url, &exported, &at_once) && exported > 0;
+	good = run(away, &exported, &at_once) && exported == 0 &&
+	       at_once >= ALL - TRACER_QUEUE_MAX && good;
 	shutdown(listener, SHUT_RDWR);
 	pthread_join(thread, NULL);
 	close(listener);
