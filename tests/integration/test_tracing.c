@@ -232,6 +232,17 @@ static int expect_call(struct world *w, const struct spans *all, struct json_obj
 	return 1 + submits + polls;
 }
 
+/* From the answer 202 to the result. */
+static void expect_poll_time(struct json_object *call, struct json_object *accepted)
+{
+	int64_t told = strtoll(attribute(call, "cpoa.call.poll_ms"), NULL, 10);
+	int64_t whole = time_us(call, "endTimeUnixNano") - time_us(accepted, "endTimeUnixNano");
+
+	cr_assert_geq(told, 250);
+	cr_assert(llabs(told - whole / 1000) <= 2, "%" PRId64 " is not %" PRId64 " us", told,
+		  whole);
+}
+
 static void expect_retry(const struct spans *all)
 {
 	struct json_object *first = find(all, "submit PSWA", 0),
@@ -246,6 +257,7 @@ static void expect_retry(const struct spans *all)
 	same(attribute(second, "http.response.status_code"), "202");
 	same(attribute(second, "http.request.resend_count"), "1");
 	same(json_at(second, "status"), "absent");
+	expect_poll_time(named(all, "call PSWA"), second);
 }
 
 static void expect_event(struct world *w, struct json_object *span, struct json_object *workflow,
@@ -332,6 +344,7 @@ Test(tracing, tells_why_one_failed)
 	call = named(&all, "call PSWA");
 	same(attribute(call, "cpoa.call.outcome"), "http");
 	same(attribute(call, "http.response.status_code"), "400");
+	same(attribute(call, "cpoa.call.poll_ms"), "0");
 	same(attribute(named(&all, "submit PSWA"), "error.type"), "400");
 	named(&all, "publish podcast_generation.failed");
 	world_close(w);
@@ -372,6 +385,28 @@ Test(tracing, shows_a_take_over_and_tells_of_each_part_once)
 	same(json_at(named(&all, "call WCHA"), "parentSpanId"), json_at(workflow, "spanId"));
 	same(json_at(named(&all, "submit WCHA"), "parentSpanId"),
 	     json_at(named(&all, "call WCHA"), "spanId"));
+	world_close(w);
+}
+
+/* With WCHA in process its attempt is a harvest, which is no request to an agent. */
+Test(tracing, shows_a_harvest_in_process)
+{
+	struct world *w = world_open();
+	const char *url;
+	struct json_object *harvest;
+	struct spans all;
+
+	world_agents(w, NULL);
+	url = world_agents_url(w);
+	world_worker(w, collector(w), "WCHA_SERVICE_BASE_URL=",
+		     world_format(w, "WCHA_SEARCH_URL=%s/search?q={query}", url),
+		     world_format(w, "WCHA_ALLOW_HOSTS=%s", url + strlen("http://")));
+	same(json_at(world_end(w, world_podcast(w, "p", NULL)), "data.status"), "completed");
+	all = await_spans(w, 8);
+	harvest = named(&all, "harvest WCHA");
+	expect_within(harvest, named(&all, "call WCHA"));
+	cr_assert_eq(json_num(harvest, "kind", 0), 1);
+	same(attribute(harvest, "http.request.method"), "absent");
 	world_close(w);
 }
 
