@@ -138,13 +138,18 @@ static void drop(void *ctx, int step, PGresult *pg)
 	PQclear(pg);
 }
 
+static void fill_types(Oid types[static DB_PARAMS_MAX], const struct db_statement *s)
+{
+	assert(s->n_params <= DB_PARAMS_MAX);
+	for (unsigned i = 0; i < s->n_params; i++)
+		types[i] = db_type_oid(s->types[i], !(s->scalars & (1U << i)));
+}
+
 static bool send_prepare(struct db *db, const struct db_statement *s)
 {
 	Oid types[DB_PARAMS_MAX] = {0};
 
-	assert(s->n_params <= DB_PARAMS_MAX);
-	for (unsigned i = 0; i < s->n_params; i++)
-		types[i] = db_type_oid(s->types[i], !(s->scalars & (1U << i)));
+	fill_types(types, s);
 	return PQsendPrepare(db->conn, s->name, s->sql, (int)s->n_params, types);
 }
 
@@ -164,6 +169,25 @@ bool db_prepare(struct db *db, const struct db_statement *table, size_t n, struc
 			return db_lost(db, table[i].name, e);
 	}
 	return finish_pipeline(db, &a, e) || err_wrap(e, "prepare");
+}
+
+bool db_explain(struct db *db, const struct db_statement *s, struct err *e)
+{
+	static const char *const nulls[DB_PARAMS_MAX];
+	AUTO(strbuf_release) struct strbuf sql;
+	Oid types[DB_PARAMS_MAX] = {0};
+	PGresult *pg;
+	bool ok;
+
+	fill_types(types, s);
+	strbuf_init(&sql, 64 << 10);
+	strbuf_addf(&sql, "EXPLAIN %s", s->sql);
+	pg = PQexecParams(db->conn, sql.buf, (int)s->n_params, types, nulls, NULL, NULL, 0);
+	ok = PQresultStatus(pg) == PGRES_TUPLES_OK;
+	if (!ok)
+		db_refused(db, pg, "query", e);
+	PQclear(pg);
+	return ok;
 }
 
 /* ---- batches ---- */

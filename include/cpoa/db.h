@@ -68,6 +68,10 @@ void db_close(struct db *db); /* NULL is fine */
 MUST_CHECK bool db_prepare(struct db *db, const struct db_statement *table, size_t n,
 			   struct err *e);
 
+/* EXPLAIN of one, with nulls: true if the server would run it for this role. Runs nothing, and
+ * leaves nothing behind in the session. */
+MUST_CHECK bool db_explain(struct db *db, const struct db_statement *s, struct err *e);
+
 /* Whatever stands in `sql` (several statements are one transaction); no results. For migrations and
  * session settings. */
 MUST_CHECK bool db_script(struct db *db, const char *sql, struct err *e);

@@ -63,24 +63,6 @@ static bool is_new(struct refusals *said, const struct err *e)
 	return true;
 }
 
-/*
- * EXPLAIN goes as far as an executor that is set up and not run, and setting it up is where
- * permissions are looked at (ExecCheckRTPerms). So what a worker may not do is found by its own
- * statements, whatever they become.
- */
-static bool explain(struct db *db, const struct db_statement *s, struct err *e)
-{
-	static const char *const nulls[DB_PARAMS_MAX];
-	AUTO(strbuf_release) struct strbuf sql;
-	struct db_result *r;
-
-	strbuf_init(&sql, 64 << 10);
-	strbuf_addf(&sql, "EXPLAIN %s", s->sql);
-	r = db_query(db, sql.buf, (int)s->n_params, nulls, e);
-	db_result_free(r);
-	return r;
-}
-
 static void tell_refusal(struct doctor *d, const struct err *e)
 {
 	if (strcmp(e->code, "42501") == 0)
@@ -116,6 +98,11 @@ static int check_sequences(struct doctor *d)
 	return db_rows(r);
 }
 
+/*
+ * EXPLAIN goes as far as an executor that is set up and not run, and setting it up is where
+ * permissions are looked at (ExecCheckRTPerms). So what a worker may not do is found by its own
+ * statements, whatever they become.
+ */
 void check_grants(struct doctor *d)
 {
 	struct refusals *said = xcalloc(1, sizeof(*said));
@@ -123,7 +110,7 @@ void check_grants(struct doctor *d)
 	int bad = check_sequences(d);
 
 	for (int i = 0; i < SQL_COUNT; i++) {
-		if (explain(d->db, &sql_table[i], &e))
+		if (db_explain(d->db, &sql_table[i], &e))
 			continue;
 		bad++;
 		if (is_new(said, &e))
