@@ -45,7 +45,7 @@ struct harvest {
 	struct http_request search; /* while there are no pages */
 	struct strbuf search_url;
 	unsigned failures;
-	char search_error[512]; /* why there are no pages */
+	char search_error[ERR_TEXT_MAX]; /* why there are no pages */
 	struct page *pages;
 	int n_pages, n_over;
 	bool over;
