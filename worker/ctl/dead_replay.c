@@ -55,7 +55,7 @@ static void report(const struct wish *wish, const char *id, bool done, const cha
 static int replay_workflows(const struct wish *wish, struct db *db, const struct db_result *r,
 			    const int *rows, int n, struct tally *tally)
 {
-	struct retry list[CHANGE_BATCH];
+	AUTO(free_ptr) struct retry *list = xcalloc((size_t)n + 1, sizeof(*list));
 	struct err e = {0};
 
 	for (int i = 0; i < n; i++)
@@ -71,7 +71,7 @@ static int replay_workflows(const struct wish *wish, struct db *db, const struct
 static int replay_jobs(const struct wish *wish, struct republish *republish,
 		       const struct db_result *r, const int *rows, int n, struct tally *tally)
 {
-	struct republished list[CHANGE_BATCH];
+	AUTO(free_ptr) struct republished *list = xcalloc((size_t)n + 1, sizeof(*list));
 	int code;
 
 	for (int i = 0; i < n; i++)

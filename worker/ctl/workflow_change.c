@@ -242,7 +242,7 @@ static int finish(const struct wish *wish, const struct tally *tally, int64_t n)
 
 static int act(const struct wish *wish, struct db *db, const char *const *ids, int n)
 {
-	struct retry list[CHANGE_BATCH];
+	AUTO(free_ptr) struct retry *list = xcalloc(CHANGE_BATCH, sizeof(*list));
 	struct tally tally = {0};
 	struct pace pace;
 	struct err e = {0};
