@@ -243,7 +243,8 @@ static const char *proxy_open(struct proxy *p, struct world *w)
 	cr_assert_eq(listen(p->listener, LINES_MAX), 0);
 	cr_assert_eq(getsockname(p->listener, (struct sockaddr *)&at, &len), 0);
 	cr_assert_eq(pthread_create(&p->thread, NULL, proxy_thread, p), 0);
-	return world_format(w, "amqp://guest:guest@127.0.0.1:%d/%s", ntohs(at.sin_port), w->name);
+	return world_format(w, "%.*s@127.0.0.1:%d/%s", (int)(host - w->amqp_url), w->amqp_url,
+			    ntohs(at.sin_port), w->name);
 }
 
 static void proxy_close(struct proxy *p)
