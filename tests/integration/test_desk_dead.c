@@ -358,22 +358,20 @@ Test(desk_dead, replay_of_jobs_is_interrupted_and_goes_on)
 {
 	enum { N = 240 };
 	struct world *w = open_with_refused(N);
-	const char *command = "$CPOA dead replay --reason invalid_job --set topic=Tea --yes --json";
+	static const char *const replay[] = {"dead",  "replay",	   "--reason", "invalid_job",
+					     "--set", "topic=Tea", "--yes",    "--rate",
+					     "50/s",  NULL};
 	int64_t done;
 
-	cr_assert_eq(shell(w, NULL,
-			   world_format(w,
-					"%s --rate 50/s >part 2>words & p=$!;"
-					" while kill -0 $p && [ $(wc -l <part) -lt 40 ]; do"
-					" sleep 0.05; done; kill -INT $p; wait $p",
-					command)),
-		     130);
+	cr_assert_eq(world_interrupt(w, NULL, "SELECT count(*) FROM replays", 40, replay), 130);
 	done = world_count(w, "SELECT count(*) FROM replays WHERE outcome = 'replayed'");
 	cr_assert(done >= 40 && done < N, "%d", (int)done);
 	cr_assert_eq(world_count(w, "SELECT count(*) FROM dead_letters WHERE state = 'replayed'"),
 		     done);
 	same(world_rows(w, "SELECT count(claimed_by) FROM dead_letters"), "0");
-	cr_assert_eq(shell(w, NULL, command), DONE);
+	cr_assert_eq(world_cpoa(w, NULL, "dead", "replay", "--reason", "invalid_job", "--set",
+				"topic=Tea", "--yes"),
+		     DONE);
 	world_await_ends(w, N, 60000);
 	same(world_rows(w, "SELECT count(*), count(DISTINCT dead_letter_id) FROM replays"),
 	     world_format(w, "%d|%d", N, N));

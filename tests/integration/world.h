@@ -106,6 +106,10 @@ int world_cpoa_with(struct world *w, const char **out, const char *const *argume
 	world_cpoa_with(w, out, (const char *const[]){"cpoa", __VA_ARGS__, NULL})
 /* Any program likewise; arguments[0] is its path. */
 int world_run(struct world *w, const char **out, const char *const *arguments);
+/* `cpoa ARGUMENTS`, which gets Ctrl-C once the count that `sql` gives is `n` or more; the exit
+ * code. *said (may be NULL): stderr. */
+int world_interrupt(struct world *w, const char **said, const char *sql, int64_t n,
+		    const char *const *arguments);
 /* tests/servers.sh VERB $CPOA_TEST_SERVERS SERVER [MODE]. Skips the test without CPOA_TEST_SERVERS.
  */
 void world_servers(struct world *w, const char *verb, const char *server, const char *mode);

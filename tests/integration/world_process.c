@@ -504,28 +504,80 @@ long worker_status(struct world *w, int worker, const char *field)
 
 /* ---- commands ---- */
 
-int world_run(struct world *w, const char **out, const char *const *arguments)
+/* Its stdout goes to the file `out`, which has room for PATH_SIZE + 32 bytes. */
+static void start_command(struct world *w, struct child *c, char *out, const char *const *arguments)
 {
-	struct child c = {0};
 	struct environment env;
-	char path[PATH_SIZE + 32];
 	int fd;
 
+	*c = (struct child){0};
 	w->n_commands++;
-	snprintf(c.log, sizeof(c.log), "%.400s/command%d.log", w->folder, w->n_commands);
-	snprintf(path, sizeof(path), "%.400s/command%d.out", w->folder, w->n_commands);
-	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+	snprintf(c->log, sizeof(c->log), "%.400s/command%d.log", w->folder, w->n_commands);
+	snprintf(out, PATH_SIZE + 32, "%.400s/command%d.out", w->folder, w->n_commands);
+	fd = open(out, O_WRONLY | O_CREAT | O_TRUNC, 0644);
 	cr_assert_geq(fd, 0);
 	world_environment(w, &env);
-	child_start(&c, w->folder, arguments, &env, fd);
+	child_start(c, w->folder, arguments, &env, fd);
 	environment_release(&env);
 	close(fd);
-	cr_assert(child_wait(&c, 60000), "%s %s does not end", arguments[0], arguments[1]);
+}
+
+/* What it wrote to stderr, told when it ended badly, is the world's. */
+static const char *end_command(struct world *w, struct child *c, const char *const *arguments)
+{
+	const char *said;
+
+	cr_assert(child_wait(c, 60000), "%s %s does not end", arguments[0], arguments[1]);
+	said = world_keep(w, file_read(c->log), free);
+	if (c->code)
+		fprintf(stderr, "%s %s: exit code %d: %s\n", arguments[0], arguments[1], c->code,
+			said);
+	return said;
+}
+
+int world_run(struct world *w, const char **out, const char *const *arguments)
+{
+	struct child c;
+	char path[PATH_SIZE + 32];
+
+	start_command(w, &c, path, arguments);
+	end_command(w, &c, arguments);
 	if (out)
 		*out = world_keep(w, file_read(path), free);
-	if (c.code)
-		fprintf(stderr, "%s %s: exit code %d: %s\n", arguments[0], arguments[1], c.code,
-			(char *)world_keep(w, file_read(c.log), free));
+	return c.code;
+}
+
+struct progress {
+	struct world *w;
+	struct child *c;
+	const char *sql;
+	int64_t n;
+};
+
+static bool has_come_far(void *ctx)
+{
+	struct progress *p = ctx;
+
+	return ended(p->c) || world_count(p->w, "%s", p->sql) >= p->n;
+}
+
+int world_interrupt(struct world *w, const char **said, const char *sql, int64_t n,
+		    const char *const *arguments)
+{
+	const char *argv[ARGUMENTS_MAX] = {getenv("CPOA_BIN")}, *words;
+	struct child c;
+	char path[PATH_SIZE + 32];
+
+	for (int i = 0; arguments[i]; i++)
+		argv[i + 1] = arguments[i];
+	start_command(w, &c, path, argv);
+	cr_assert(await(has_come_far, &(struct progress){w, &c, sql, n}, SOON_MS), "%s: never %d",
+		  sql, (int)n);
+	if (!c.reaped)
+		kill(c.pid, SIGINT);
+	words = end_command(w, &c, argv);
+	if (said)
+		*said = words;
 	return c.code;
 }
 
