@@ -11,7 +11,7 @@
 
 enum { HALF = 5000, REPLAY_MAX_MS = 60000 };
 
-/* Workflows whose voice failed, and jobs that some version before refused. */
+/* Workflows whose voice failed, and jobs that were refused and have been mended since. */
 static void make_dead(struct world *w)
 {
 	world_sql(
@@ -46,9 +46,10 @@ static void make_dead(struct world *w)
 		  " now(), now() FROM workflow_instances");
 	world_sql(w,
 		  "INSERT INTO dead_letters (fingerprint, reason, error_text, type, message_id,"
-		  " exchange, routing_key, body, properties, headers, first_failed_at,"
-		  " last_failed_at) SELECT 'message:' || i, 'invalid_job', 'a bug', "
-		  "'popular_categories', 'm' || i, 'cpoa.jobs', 'popular_categories', '{}',"
+		  " exchange, routing_key, original_body, edited_at, body, properties, headers,"
+		  " first_failed_at, last_failed_at) SELECT 'message:' || i, 'invalid_job', 'no"
+		  " object', 'popular_categories', 'm' || i, 'cpoa.jobs', 'popular_categories',"
+		  " '[]', now(), '{}',"
 		  " json_build_object('message_id', 'm' || i, 'content_type', 'application/json'),"
 		  " '{}', now(), now() FROM generate_series(1, %d) i",
 		  HALF);
