@@ -6,6 +6,14 @@
 
 #include "world.h"
 
+/* The broker had taken the first before it died: the one that was sent again comes too. */
+static bool both_jobs_are_taken(void *w)
+{
+	return metric(w, 0, "cpoa_jobs_total{type=\"podcast_generation\",outcome=\"duplicate\"}") >=
+		       1 &&
+	       world_queue(w, "cpoa.jobs.podcast_generation") == 0;
+}
+
 Test(gateway, whose_broker_is_restarted_before_it_confirms_gets_one_workflow, .timeout = 110)
 {
 	struct world *w = world_open();
@@ -26,7 +34,9 @@ Test(gateway, whose_broker_is_restarted_before_it_confirms_gets_one_workflow, .t
 	     "completed");
 	/* The job that was sent again finds the first. */
 	cr_assert(await_rows(w, "0", "SELECT count(*) FROM outbox_events", SOON_MS));
-	cr_assert_eq(world_queue(w, "cpoa.jobs.podcast_generation"), 0);
+	/* Killed so soon after it was declared, cpoa.dead may never answer again: that holds jobs
+	 * up once, for as long as an answer is waited for. */
+	cr_assert(await(both_jobs_are_taken, w, 2LL * SOON_MS));
 	same(world_rows(w, "SELECT workflow_id, claims FROM workflow_instances"
 			   " WHERE trigger_event_type = 'podcast_generation'"),
 	     world_format(w, "%s|1", out));
