@@ -22,7 +22,7 @@ HERE = Path(__file__).resolve().parent
 CHART = HERE.parent.parent / "helm" / "cpoa"
 # A metric that is being written.
 COMING_METRICS = {"cpoa_agent_breaker_state"}
-COMING_COMMANDS = {"dead", "doctor", "prune", "asf-bridge"}
+COMING_COMMANDS = set()
 TOOLS = Path(".")
 
 

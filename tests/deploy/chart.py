@@ -24,7 +24,7 @@ SECRETS = ["--set", "rabbitmq.existingSecret=a", "--set", "postgresql.existingSe
 # Variables that have no key of their own, but are set by extraEnv.
 BY_EXTRA_ENV = re.compile(r"^OTEL_")
 # Commands of the contract that are being written.
-COMING = {"asf-bridge", "dead", "doctor", "prune"}
+COMING = set()
 TOOLS = Path(".")
 
 

@@ -33,7 +33,9 @@ storage overlay
 buildah images >/dev/null 2>&1 || { rm -rf "$work/run" "$work/graph"; storage vfs; }
 
 container='' agents='' starter='' name=cpoa_image_$$
-api() { curl -fsS -u guest:guest -X "$1" -H 'content-type: application/json' "$CPOA_TEST_MQ_API/api/$2" ${3:+-d "$3"} >/dev/null; }
+login=${AMQP_URL#*://} # which is the management API's too
+login=${login%%@*}
+api() { curl -fsS -u "$login" -X "$1" -H 'content-type: application/json' "$CPOA_TEST_MQ_API/api/$2" ${3:+-d "$3"} >/dev/null; }
 on_exit() {
 	local code=$?
 	trap - EXIT
