@@ -40,7 +40,7 @@ on_exit() {
 }
 
 # Processes that tests have started and forgotten: all that a test starts bears this mark.
-mark=CPOA_TEST_RUN=$$.$RANDOM
+mark=RUN_SH_MARK=$$.$RANDOM
 strays() {
 	grep -lzFx "$mark" /proc/[0-9]*/environ 2>/dev/null | cut -d/ -f3
 }

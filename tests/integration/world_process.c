@@ -60,7 +60,7 @@ static void inherit(struct environment *env)
 		"ASAN_OPTIONS",
 		"UBSAN_OPTIONS",
 		"LSAN_OPTIONS",
-		"CPOA_TEST_RUN",
+		"RUN_SH_MARK",
 		"POSTGRES_HOST",
 		"POSTGRES_PORT",
 		"POSTGRES_USER",
