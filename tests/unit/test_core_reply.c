@@ -163,6 +163,7 @@ Test(reply, comes_back_from_its_row_as_it_was)
 {
 	static const char *const bodies[] = {
 		"{\"ok\":null,\"a\":1}",
+		" \r\n\t{\"ok\":null,\"a\":1} \r\n\t",
 		"{\"ok\":\"\\u0000\\ud800 \\\"}{\\\\ \xC3\xA4\"}",
 		"{\"ok\":\"\xFF\xC0\x80\"}",
 		"{\"ok\":1e999,\"b\":-0.0,\"c\":18446744073709551616,\"d\":1.10}",

@@ -34,6 +34,20 @@ struct hearing {
 
 static const struct errand nothing = {ERRAND_NONE, 0};
 
+/* An answer without the white space around it (RFC 8259 §2), so that it reads back from its row as
+ * it was. */
+static void trim(char *text, size_t *len)
+{
+	static const char space[] = " \t\r\n";
+	size_t before = strspn(text, space);
+
+	while (*len > before && strchr(space, text[*len - 1]))
+		--*len;
+	*len -= before;
+	memmove(text, text + before, *len);
+	text[*len] = '\0';
+}
+
 /* The reply's text is the agent's own where that can be kept: whole, or the result within it. */
 static void keep_text(struct hearing *h)
 {
@@ -45,6 +59,7 @@ static void keep_text(struct hearing *h)
 		reply->text = a->body;
 		reply->text_len = a->len;
 		a->body = NULL;
+		trim(reply->text, &reply->text_len);
 	} else if (h->as_is && reply->body && reply->body == json_any(h->body, "result") &&
 		   json_member(a->body, a->len, "result", &slice)) {
 		reply->text = xstrndup(slice.text, slice.len);
