@@ -384,8 +384,11 @@ static bool read_options(struct bench *b, int argc, char **argv, struct err *e)
 static int run(struct bench *b, bool (*scenario)(struct bench *b, struct err *e))
 {
 	struct err e = {0};
-	bool good = settings_load(&b->settings, &e) && http_global_init(&e) &&
-		    feed_open(&b->feed, &b->settings, &e) && scenario(b, &e);
+	bool good;
+
+	proc_keep_environment();
+	good = settings_load(&b->settings, &e) && http_global_init(&e) &&
+	       feed_open(&b->feed, &b->settings, &e) && scenario(b, &e);
 
 	if (b->worker > 0)
 		proc_end(b->worker);

@@ -170,6 +170,19 @@ double watch_others_percent(const struct watches *w)
 
 /* ---- a child ---- */
 
+static char **environment;
+
+void proc_keep_environment(void)
+{
+	size_t n = 0;
+
+	while (environ[n])
+		n++;
+	environment = xcalloc(n + 1, sizeof(*environment));
+	while (n--)
+		environment[n] = xstrdup(environ[n]);
+}
+
 bool proc_start(char *const argv[], pid_t *pid, struct err *e)
 {
 	pid_t parent = getpid();
@@ -182,7 +195,7 @@ bool proc_start(char *const argv[], pid_t *pid, struct err *e)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		_exit(127);
-	execv(argv[0], argv);
+	execve(argv[0], argv, environment ? environment : environ);
 	fprintf(stderr, "bench: cannot run %s\n", argv[0]);
 	_exit(127);
 }

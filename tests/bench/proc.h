@@ -38,6 +38,9 @@ double watch_others_percent(const struct watches *w);
 /* A number from /proc/PID/status, such as "VmHWM" (KiB) or "Threads"; 0 when there is none. */
 long proc_status(pid_t pid, const char *field);
 
+/* Children get the environment as it is now: settings_load() wipes what is secret out of ours. */
+void proc_keep_environment(void);
+
 /* Starts argv (NULL-terminated) as a child that dies with us. */
 MUST_CHECK bool proc_start(char *const argv[], pid_t *pid, struct err *e);
 
