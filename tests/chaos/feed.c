@@ -16,7 +16,7 @@
  *
  *	chaos_feed depth QUEUE...
  *
- * Prints a line "QUEUE<TAB>MESSAGES" each, of what is ready; -1: there is no such queue.
+ * Prints a line "QUEUE<TAB>MESSAGES<TAB>CONSUMERS" each, of what is ready; -1: there is no such queue.
  *
  * The broker is AMQP_URL's. A lost connection is opened again.
  */
@@ -331,12 +331,13 @@ static int depth_main(char **queues)
 	for (; *queues; queues++) {
 		struct err e = {0};
 		uint32_t ready = 0;
+		uint32_t consumers = 0;
 		bool there;
 
 		if (!mq)
 			mq = open_mq("chaos depth");
-		there = mq_inspect_queue(mq, *queues, &ready, NULL, &e);
-		printf("%s\t%ld\n", *queues, there ? (long)ready : -1);
+		there = mq_inspect_queue(mq, *queues, &ready, &consumers, &e);
+		printf("%s\t%ld\t%ld\n", *queues, there ? (long)ready : -1, (long)consumers);
 		if (!there) { /* the broker has closed the channel over it */
 			mq_close(mq);
 			mq = NULL;

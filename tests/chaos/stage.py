@@ -433,7 +433,7 @@ class Stage:
     def sweep(self):
         """A connection that broke gives back what was not acked on it, after its worker has left, maybe: one
         more worker has to find that all of that is known."""
-        time.sleep(0.5)  # the broker hears of connections that were cut a moment later
+        self.await_unheld()
         if not any(self.queues().values()):
             return
         worker = self.add_worker()
@@ -442,6 +442,15 @@ class Stage:
         except TimeoutError:
             pass
         worker.end()
+        self.await_unheld()
+
+    def await_unheld(self):
+        """Until no queue has a consumer. The broker hears of a connection that was cut a while later; a queue
+        gives back what was not acked as it strikes the consumer out, so that from here all is counted."""
+        try:
+            await_true(lambda: not any(consumers for _, consumers in self.depth().values()), 30, "no consumer")
+        except TimeoutError:
+            pass  # then what it holds is missed where it is looked for
 
     def leftovers(self):
         return self.servers.sql(self.name, "SELECT (SELECT count(*) FROM outbox_events) + (SELECT count(*)"
@@ -479,10 +488,15 @@ class Stage:
         return [line.split("\t") for line in text.splitlines()]
 
     def queues(self):
-        """What is left; without workers nothing is unacked, and so all is counted."""
+        """What is ready in each; without consumers nothing is unacked, and so all is counted."""
+        return {name: ready for name, (ready, _) in self.depth().items()}
+
+    def depth(self):
+        """Of each queue, the messages that are ready and the consumers."""
         out = subprocess.run([BIN / "chaos/chaos_feed", "depth", *(f"cpoa.jobs.{t}" for t in load.TYPES), "cpoa.dead"],
                              env={**self.env, "AMQP_URL": self.amqp}, check=True, capture_output=True, text=True)
-        return {name: int(n) for name, n in (line.split("\t") for line in out.stdout.splitlines())}
+        lines = (line.split("\t") for line in out.stdout.splitlines())
+        return {name: (int(ready), int(consumers)) for name, ready, consumers in lines}
 
     def drain_events(self):
         """Until the recorder has written every event that there is."""
