@@ -16,7 +16,8 @@
  *
  *	chaos_feed depth QUEUE...
  *
- * Prints a line "QUEUE<TAB>MESSAGES<TAB>CONSUMERS" each, of what is ready; -1: there is no such queue.
+ * Prints a line "QUEUE<TAB>MESSAGES<TAB>CONSUMERS" each, of what is ready; -1: there is no such
+ * queue.
  *
  * The broker is AMQP_URL's. A lost connection is opened again.
  */

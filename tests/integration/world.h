@@ -49,6 +49,8 @@ void let_pass(int64_t ms);
 void world_agents_with(struct world *w, const char *const *options);
 #define world_agents(w, ...) world_agents_with(w, (const char *const[]){__VA_ARGS__, NULL})
 const char *world_agents_url(struct world *w);
+/* SIGSTOP holds every answer back until SIGCONT. */
+void world_agents_signal(struct world *w, int signal_number);
 /* POST /control. */
 void world_control(struct world *w, const char *json);
 /* GET /calls?QUERY, an array. */

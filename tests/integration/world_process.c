@@ -263,6 +263,11 @@ const char *world_agents_url(struct world *w)
 	return w->agents_url;
 }
 
+void world_agents_signal(struct world *w, int signal_number)
+{
+	kill(w->agents.pid, signal_number);
+}
+
 /* ---- a stand-in ASF ---- */
 
 static void put_json(void *o)
