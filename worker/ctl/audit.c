@@ -1,4 +1,4 @@
-/* audit: the words of a row, and transactions. */
+/* audit: the words of a row. */
 #include "ctl/audit.h"
 
 #include <pwd.h>
@@ -9,7 +9,7 @@
 
 #include "cpoa/json.h"
 
-enum { COMMAND_MAX = 4096, TRIES = 5 };
+enum { COMMAND_MAX = 4096 };
 
 /* ---- who, where, what ---- */
 
@@ -92,41 +92,4 @@ void audit_params(const struct audit *a, const char *params[AUDIT_PARAMS])
 	params[4] = a->reason;
 	params[5] = a->command;
 	params[6] = CPOA_VERSION;
-}
-
-/* ---- statements ---- */
-
-bool run_sql(struct db *db, const char *sql, int n, const char *const *params, struct err *e)
-{
-	AUTO(db_result_free_ptr) struct db_result *r = db_query(db, sql, n, params, e);
-
-	return r != NULL;
-}
-
-bool in_transaction(struct db *db, bool (*body)(void *ctx, struct db *db, struct err *e), void *ctx,
-		    struct err *e)
-{
-	struct err ignored;
-
-	for (int i = 1;; i++) {
-		if (!db_script(db, "BEGIN", e))
-			return false;
-		if (body(ctx, db, e) && db_script(db, "COMMIT", e))
-			return true;
-		if (e->class == ERR_LOST || !db_script(db, "ROLLBACK", &ignored) ||
-		    e->class != ERR_RETRY || i == TRIES)
-			return false;
-	}
-}
-
-void array_add(struct strbuf *sb, const char *item)
-{
-	strbuf_addc(sb, sb->len ? ',' : '{');
-	strbuf_adds(sb, item);
-}
-
-const char *array_text(struct strbuf *sb)
-{
-	strbuf_adds(sb, sb->len ? "}" : "{}");
-	return sb->buf;
 }

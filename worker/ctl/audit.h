@@ -10,9 +10,6 @@
 #ifndef CTL_AUDIT_H
 #define CTL_AUDIT_H
 
-#include "cpoa/db.h"
-#include "cpoa/err.h"
-#include "cpoa/strbuf.h"
 #include "cpoa/uuid.h"
 
 #define AUDIT_COLUMNS "replay_id, action, who, host, reason, filter, version"
@@ -34,19 +31,5 @@ void audit_begin(struct audit *a, const char *action, const char *reason, const 
 void audit_release(struct audit *a);
 
 void audit_params(const struct audit *a, const char *params[AUDIT_PARAMS]);
-
-/* A statement whose rows nobody wants. */
-MUST_CHECK bool run_sql(struct db *db, const char *sql, int n, const char *const *params,
-			struct err *e);
-
-/* `body` in one transaction; done again when the server chose it as a deadlock's victim. */
-MUST_CHECK bool in_transaction(struct db *db, bool (*body)(void *ctx, struct db *db, struct err *e),
-			       void *ctx, struct err *e);
-
-/* Appends an item to PostgreSQL's text of an array, "{a,b"; it must need no quotes (numbers,
- * UUIDs). */
-void array_add(struct strbuf *sb, const char *item);
-/* Its end: "{a,b}", "{}" when there is none. */
-const char *array_text(struct strbuf *sb);
 
 #endif

@@ -40,16 +40,20 @@ bool db_configured(const struct settings *s)
 	return *s->database_url || *s->pg_host;
 }
 
-int connect_db(const struct settings *s, struct db **db)
+int connect_db(struct settings *s, struct db **db)
 {
-	struct db_options o = settings_db(s);
+	int code = load_settings(s);
+	struct db_options o;
 	struct err e = {0};
 
+	if (code != EXIT_DONE)
+		return code;
 	if (!db_configured(s)) {
 		say("PostgreSQL is not configured; set POSTGRES_HOST and its fellows, or "
 		    "DATABASE_URL");
 		return EXIT_USAGE;
 	}
+	o = settings_db(s);
 	*db = db_open(&o, &e);
 	return *db ? EXIT_DONE : complain(&e);
 }
@@ -75,16 +79,18 @@ static void notice(void *ctx, const char *text)
 	say("%s", text);
 }
 
-int connect_client(const struct settings *s, struct cpoa_client **client)
+int connect_client(struct settings *s, struct cpoa_client **client)
 {
-	const struct cpoa_client_options o = {.url = s->amqp_url,
-					      .ca_file = s->amqp_ca_file,
-					      .cert_file = s->amqp_cert_file,
-					      .key_file = s->amqp_key_file,
-					      .name = "cpoa",
-					      .notice = notice};
+	int code = load_settings(s);
+	struct cpoa_client_options o = {.name = "cpoa", .notice = notice};
 	struct cpoa_client_error error = {0};
 
+	if (code != EXIT_DONE)
+		return code;
+	o.url = s->amqp_url;
+	o.ca_file = s->amqp_ca_file;
+	o.cert_file = s->amqp_cert_file;
+	o.key_file = s->amqp_key_file;
 	*client = cpoa_client_connect(&o, &error);
 	return *client ? EXIT_DONE : complain_client(&error);
 }

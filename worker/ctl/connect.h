@@ -25,10 +25,10 @@ int load_settings(struct settings *s);
 /* Whether there is something to connect to. */
 bool db_configured(const struct settings *s);
 
-/* For a command that cannot do without. */
-int connect_db(const struct settings *s, struct db **db);
+/* For a command that cannot do without. The first two load `s`, the last takes it loaded. */
+int connect_db(struct settings *s, struct db **db);
+int connect_client(struct settings *s, struct cpoa_client **client);
 int connect_mq(const struct settings *s, struct mq **mq);
-int connect_client(const struct settings *s, struct cpoa_client **client);
 
 /* A query's error; that a table is missing is said so that the reader knows what to do. */
 int complain_query(struct err *e);

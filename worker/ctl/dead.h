@@ -16,6 +16,7 @@
 
 #include "ctl/args.h"
 #include "ctl/audit.h"
+#include "ctl/query.h"
 
 int dead_list(int argc, char **argv);
 int dead_stats(int argc, char **argv);
@@ -80,12 +81,13 @@ int complain_filter(struct err *e);
 
 /* ---- a letter ---- */
 
-#define LETTER_COLUMNS                                                                   \
+/* clang-format off */
+#define LETTER_COLUMNS \
 	"d.id, d.reason, d.error_text, d.type, d.workflow_id, d.message_id, d.exchange," \
-	" d.routing_key, d.state, d.replay_count,"                                       \
-	" (extract(epoch FROM d.first_failed_at) * 1000000)::int8,"                      \
-	" (extract(epoch FROM d.last_failed_at) * 1000000)::int8, d.properties::text,"   \
-	" d.headers::text, d.body, (extract(epoch FROM d.edited_at) * 1000000)::int8"
+	" d.routing_key, d.state, d.replay_count, " \
+	SQL_US("d.first_failed_at") ", " SQL_US("d.last_failed_at") ", d.properties::text," \
+	" d.headers::text, d.body, " SQL_US("d.edited_at")
+/* clang-format on */
 
 /* Texts point into the result that it was read from, or are NULL. */
 struct letter {
@@ -98,6 +100,11 @@ struct letter {
 };
 
 void letter_read(struct letter *l, const struct db_result *r, int row);
+
+/* The one of that id. An exit code; when it is EXIT_DONE the letter points into *r. Free and
+ * release both whatever it returns. */
+int letter_find(struct letter *l, struct db *db, const char *id, struct db_result **r);
+
 void letter_release(struct letter *l);
 
 /* A workflow that failed, and no job that was refused. */

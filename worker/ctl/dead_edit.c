@@ -18,9 +18,6 @@
 #include "ctl/dead.h"
 #include "ctl/output.h"
 
-static const char load_sql[] =
-	"SELECT " LETTER_COLUMNS " FROM dead_letters d WHERE d.id = $1::bigint";
-
 static const char store_sql[] =
 	"WITH d AS (UPDATE dead_letters SET original_body = coalesce(original_body, body),"
 	" body = convert_to($9::text, 'UTF8'), edited_at = now() WHERE id = $8::bigint"
@@ -192,22 +189,11 @@ static int run(const struct wish *wish)
 	AUTO(db_close_ptr) struct db *db = NULL;
 	AUTO(db_result_free_ptr) struct db_result *r = NULL;
 	AUTO(letter_release) struct letter l = {0};
-	struct err e = {0};
-	int code = load_settings(&s);
+	int code = connect_db(&s, &db);
 
 	if (code == EXIT_DONE)
-		code = connect_db(&s, &db);
-	if (code != EXIT_DONE)
-		return code;
-	r = db_query(db, load_sql, 1, &wish->id, &e);
-	if (!r)
-		return complain_query(&e);
-	if (db_rows(r) == 0) {
-		say("there is no dead letter %s", wish->id);
-		return EXIT_NO_MATCH;
-	}
-	letter_read(&l, r, 0);
-	return edit(wish, db, &l);
+		code = letter_find(&l, db, wish->id, &r);
+	return code == EXIT_DONE ? edit(wish, db, &l) : code;
 }
 
 int dead_edit(int argc, char **argv)

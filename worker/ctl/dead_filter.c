@@ -5,6 +5,7 @@
 #include "ctl/connect.h"
 #include "ctl/ctl.h"
 #include "ctl/dead.h"
+#include "ctl/query.h"
 
 enum { IDS_BYTES = 4 << 20, ID_DIGITS = 18 };
 

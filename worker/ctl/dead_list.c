@@ -10,8 +10,8 @@
 #include "ctl/dead.h"
 #include "ctl/interrupt.h"
 #include "ctl/output.h"
+#include "ctl/query.h"
 #include "ctl/table.h"
-#include "ctl/workflow.h"
 
 enum { LIST_LIMIT = 50, LIMIT_MAX = 10000000, EXPORT_PAGE = 200, ROOMY = 140 };
 
@@ -21,30 +21,24 @@ struct wish {
 	bool json, ids;
 };
 
+/* clang-format off */
 /* Columns of list: as LETTER_COLUMNS but for body and headers. */
 static const char list_sql[] =
 	"SELECT d.id, d.reason, d.error_text, d.type, d.workflow_id, d.message_id, d.exchange,"
-	" d.routing_key, d.state, d.replay_count, " SQL_US("d.first_failed_at") ", " SQL_US(
-		"d.last_failed_at") ", NULL, NULL, ''::bytea, " SQL_US("d.edited_at") " FROM dead_"
-										      "letters "
-										      "d" DEAD_WHERE
-										      "ORDER BY "
-										      "d.last_"
-										      "failed_at "
-										      "DESC, d.id "
-										      "DESC LIMIT "
-										      "$8::bigint";
+	" d.routing_key, d.state, d.replay_count, "
+	SQL_US("d.first_failed_at") ", " SQL_US("d.last_failed_at") ", NULL, NULL, ''::bytea, "
+	SQL_US("d.edited_at") " FROM dead_letters d" DEAD_WHERE
+	"ORDER BY d.last_failed_at DESC, d.id DESC LIMIT $8::bigint";
 
 /* What differs from one failure to the next, numbers and ids, is no part of what broke. */
 static const char stats_sql[] =
 	"SELECT count(*), d.reason, d.type, left(regexp_replace(d.error_text,"
-	" '[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9]+', '#', 'gi'), 200) AS "
-	"error, " SQL_US("min(d.first_failed_at)") ", " SQL_US(
-		"max(d.last_failed_at)") ", min(d.id)"
-					 " FROM dead_letters d" DEAD_WHERE
-					 "GROUP BY d.reason, d.type, error ORDER BY "
-					 "count(*) DESC, d.reason, d.type, error"
-					 " LIMIT $8::bigint";
+	" '[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9]+', '#', 'gi'), 200) AS error, "
+	SQL_US("min(d.first_failed_at)") ", " SQL_US("max(d.last_failed_at)") ", min(d.id)"
+	" FROM dead_letters d" DEAD_WHERE
+	"GROUP BY d.reason, d.type, error ORDER BY count(*) DESC, d.reason, d.type, error"
+	" LIMIT $8::bigint";
+/* clang-format on */
 enum { S_COUNT, S_REASON, S_TYPE, S_ERROR, S_FIRST, S_LAST, S_EXAMPLE };
 
 /* Page after page by id, so that a million is no burden. */
@@ -173,9 +167,7 @@ static int query(const struct wish *wish, const char *sql,
 
 	if (!dead_filter_params(&wish->filter, &p, &e))
 		return complain(&e);
-	code = load_settings(&s);
-	if (code == EXIT_DONE)
-		code = connect_db(&s, &db);
+	code = connect_db(&s, &db);
 	if (code != EXIT_DONE)
 		return code;
 	snprintf(limit, sizeof(limit), "%" PRId64, wish->limit);
@@ -282,9 +274,7 @@ int dead_export(int argc, char **argv)
 	if (!read_wish(&wish, "dead export", argc, argv, &e) ||
 	    !dead_filter_params(&wish.filter, &p, &e))
 		return complain(&e);
-	code = load_settings(&s);
-	if (code == EXIT_DONE)
-		code = connect_db(&s, &db);
+	code = connect_db(&s, &db);
 	if (code != EXIT_DONE)
 		return code;
 	interrupt_catch();

@@ -19,11 +19,9 @@
 enum { TELL_MS = 1000 };
 
 struct wish {
-	struct dead_filter filter;
-	struct change_options change;
+	struct dead_change dead;
 	struct arg_list sets;
 	bool from_start;
-	struct audit audit;
 };
 
 struct tally {
@@ -39,7 +37,7 @@ static void report(const struct wish *wish, const char *id, bool done, const cha
 
 	tally->done += done;
 	tally->refused += !done;
-	if (!wish->change.json) {
+	if (!wish->dead.change.json) {
 		if (!done)
 			say("%s: %s", id, why);
 		return;
@@ -61,7 +59,7 @@ static int replay_workflows(const struct wish *wish, struct db *db, const struct
 	for (int i = 0; i < n; i++)
 		snprintf(list[i].workflow_id, sizeof(list[i].workflow_id), "%s",
 			 db_text(r, rows[i], CHOSEN_WORKFLOW));
-	if (n && !retry_workflows(db, &wish->audit, wish->from_start, list, n, &e))
+	if (n && !retry_workflows(db, &wish->dead.audit, wish->from_start, list, n, &e))
 		return complain_query(&e);
 	for (int i = 0; i < n; i++)
 		report(wish, db_text(r, rows[i], CHOSEN_ID), list[i].done, list[i].why, tally);
@@ -115,11 +113,11 @@ static void tell_progress(struct tally *tally, int at, int n)
 
 static int finish(const struct wish *wish, const struct tally *tally, int n, int code)
 {
-	if (!wish->change.json)
+	if (!wish->dead.change.json)
 		printf("replayed %" PRId64 " of %d dead letter%s (%s)\n", tally->done, n, plural(n),
-		       wish->audit.replay_id);
+		       wish->dead.audit.replay_id);
 	if (code != EXIT_DONE || (interrupted() && tally->done + tally->refused < n)) {
-		say("the rest stays as it was; this goes on: %s", wish->audit.command);
+		say("the rest stays as it was; this goes on: %s", wish->dead.audit.command);
 		return code == EXIT_DONE ? EXIT_INTERRUPTED : code;
 	}
 	if (tally->refused == 0)
@@ -127,14 +125,13 @@ static int finish(const struct wish *wish, const struct tally *tally, int n, int
 	return tally->done ? EXIT_FAILED : EXIT_REFUSED;
 }
 
-static int replay_all(const struct wish *wish, const struct settings *s, struct db *db,
-		      const struct db_result *r)
+static int replay_all(const struct wish *wish, const struct db_result *r)
 {
 	struct republish republish = {
-		.settings = s,
-		.db = db,
-		.audit = &wish->audit,
-		.state = wish->filter.state ? wish->filter.state : "dead",
+		.settings = &wish->dead.settings,
+		.db = wish->dead.db,
+		.audit = &wish->dead.audit,
+		.state = wish->dead.filter.state ? wish->dead.filter.state : "dead",
 		.sets = &wish->sets,
 	};
 	struct tally tally = {0};
@@ -142,7 +139,7 @@ static int replay_all(const struct wish *wish, const struct settings *s, struct 
 	struct err e = {0};
 	int at = 0, n = db_rows(r), batch, code = EXIT_DONE;
 
-	if (!pace_begin(&pace, wish->change.rate_text, &e) || !republish_begin(&republish, &e))
+	if (!pace_begin(&pace, wish->dead.change.rate_text, &e) || !republish_begin(&republish, &e))
 		return complain_query(&e);
 	interrupt_catch();
 	while (code == EXIT_DONE && at < n &&
@@ -161,8 +158,8 @@ static void print_plan(const struct wish *wish, const struct db_result *r)
 {
 	int failed = 0;
 
-	dead_print_plan(&wish->change, "replay", r);
-	if (wish->change.json)
+	dead_print_plan(&wish->dead);
+	if (wish->dead.change.json)
 		return;
 	for (int i = 0; i < db_rows(r); i++)
 		failed += !db_is_null(r, i, CHOSEN_WORKFLOW);
@@ -186,51 +183,23 @@ static int refuse_sets(const struct wish *wish, const struct db_result *r)
 	return EXIT_DONE;
 }
 
-static int run(const struct wish *wish)
-{
-	AUTO(settings_release) struct settings s = {0};
-	AUTO(db_close_ptr) struct db *db = NULL;
-	AUTO(db_result_free_ptr) struct db_result *r = NULL;
-	int code = load_settings(&s);
-
-	if (code == EXIT_DONE)
-		code = connect_db(&s, &db);
-	if (code == EXIT_DONE)
-		code = dead_choose(db, &wish->filter, &wish->change, "replay", &r);
-	if (code == EXIT_DONE)
-		code = refuse_sets(wish, r);
-	if (code != EXIT_DONE)
-		return code;
-	if (wish->change.dry_run) {
-		print_plan(wish, r);
-		return EXIT_DONE;
-	}
-	return replay_all(wish, &s, db, r);
-}
-
 int dead_replay(int argc, char **argv)
 {
-	struct wish wish = {.change = {.limit = CHANGE_LIMIT}};
+	struct wish wish = {0};
 	const struct arg_option options[] = {
-		DEAD_FILTER_OPTIONS(wish.filter),
-		CHANGE_OPTIONS(wish.change),
+		DEAD_CHANGE_OPTIONS(wish.dead),
 		{"from-start", .flag = &wish.from_start},
 		{"set", .list = &wish.sets},
 		{0},
 	};
-	struct pace pace;
-	struct err e = {0};
-	int code;
+	int code = dead_change_begin(&wish.dead, "replay", argc, argv, options);
 
-	audit_begin(&wish.audit, "replay", NULL, "cpoa dead", argc, argv);
-	if (!args_parse(&wish.filter.operands, "dead replay", argc, argv, options, &e) ||
-	    !dead_filter_for_change(&wish.filter, "dead replay", &e) ||
-	    !pace_begin(&pace, wish.change.rate_text, &e)) {
-		audit_release(&wish.audit);
-		return complain(&e);
-	}
-	wish.audit.reason = wish.change.reason_text;
-	code = run(&wish);
-	audit_release(&wish.audit);
+	if (code == EXIT_DONE)
+		code = refuse_sets(&wish, wish.dead.chosen);
+	if (code == EXIT_DONE && wish.dead.change.dry_run)
+		print_plan(&wish, wish.dead.chosen);
+	else if (code == EXIT_DONE)
+		code = replay_all(&wish, wish.dead.chosen);
+	dead_change_release(&wish.dead);
 	return code;
 }

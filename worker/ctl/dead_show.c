@@ -11,10 +11,6 @@
 #include "ctl/history.h"
 #include "ctl/output.h"
 
-static const char letter_sql[] =
-	"SELECT " LETTER_COLUMNS ", d.original_body FROM dead_letters d WHERE d.id = $1::bigint";
-enum { C_ORIGINAL = 16 };
-
 struct wish {
 	const char *id;
 	bool json, payload, headers;
@@ -97,8 +93,7 @@ static void print_head(const struct letter *l)
 	print_field("replays", replays);
 }
 
-static void show(const struct wish *wish, const struct letter *l, const struct db_result *r,
-		 const struct db_result *history)
+static void show(const struct wish *wish, const struct letter *l, const struct db_result *history)
 {
 	if (wish->json) {
 		show_json(l, history);
@@ -118,7 +113,7 @@ static void show(const struct wish *wish, const struct letter *l, const struct d
 	if (!wish->headers)
 		print_body(l);
 	if (!wish->payload && !wish->headers) {
-		if (!db_is_null(r, 0, C_ORIGINAL))
+		if (l->edited_us)
 			printf("\nedited; the payload as it came is kept in original_body\n");
 		history_print(history);
 	}
@@ -133,24 +128,16 @@ static int run(const struct wish *wish)
 	AUTO(db_result_free_ptr) struct db_result *r = NULL, *history = NULL;
 	AUTO(letter_release) struct letter l = {0};
 	struct err e = {0};
-	int code = load_settings(&s);
+	int code = connect_db(&s, &db);
 
 	if (code == EXIT_DONE)
-		code = connect_db(&s, &db);
+		code = letter_find(&l, db, wish->id, &r);
 	if (code != EXIT_DONE)
 		return code;
-	r = db_query(db, letter_sql, 1, &wish->id, &e);
-	if (!r)
-		return complain_query(&e);
-	if (db_rows(r) == 0) {
-		say("there is no dead letter %s", wish->id);
-		return EXIT_NO_MATCH;
-	}
-	letter_read(&l, r, 0);
 	history = history_read(db, wish->id, l.workflow_id, &e);
 	if (!history)
 		return complain_query(&e);
-	show(wish, &l, r, history);
+	show(wish, &l, history);
 	return EXIT_DONE;
 }
 

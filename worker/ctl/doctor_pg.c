@@ -8,6 +8,7 @@
 
 #include "ctl/connect.h"
 #include "ctl/doctor.h"
+#include "ctl/query.h"
 
 enum { VERSION_MIN = 150000, LOOKS = 8 };
 static const int64_t clock_warn_us = 2000000, clock_wrong_us = 10000000;
@@ -233,8 +234,7 @@ void check_pg_clock(struct doctor *d)
 	static const char mend[] = "Keep both hosts' clocks by NTP (chrony, systemd-timesyncd).";
 	int64_t before = clock_wall_us();
 	AUTO(db_result_free_ptr)
-	struct db_result *r =
-		ask(d, "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::int8");
+	struct db_result *r = ask(d, "SELECT " SQL_US("clock_timestamp()"));
 	int64_t ours = before + (clock_wall_us() - before) / 2, off;
 	double seconds;
 

@@ -94,9 +94,7 @@ static int run(struct wish *wish)
 
 	if (!order_fill(&wish->order, &e) || !order_check(&wish->order, &e))
 		return complain(&e);
-	code = load_settings(&s);
-	if (code == EXIT_DONE)
-		code = connect_client(&s, &client);
+	code = connect_client(&s, &client);
 	if (code != EXIT_DONE)
 		return code;
 	if (*wish->order.task_id)

@@ -140,10 +140,8 @@ static int run(struct wish *wish)
 	AUTO(settings_release) struct settings s = {0};
 	struct cpoa_client_error error = {0};
 	struct cpoa_client *client;
-	int code = load_settings(&s);
+	int code = connect_client(&s, &client);
 
-	if (code == EXIT_DONE)
-		code = connect_client(&s, &client);
 	if (code != EXIT_DONE)
 		return code;
 	if (cpoa_client_follow(client, wish->type, &error)) {

@@ -6,13 +6,15 @@
 #include "cpoa/json.h"
 
 #include "ctl/output.h"
+#include "ctl/query.h"
 #include "ctl/table.h"
-#include "ctl/workflow.h"
 
+/* clang-format off */
 static const char history_sql[] =
 	"SELECT " SQL_US("at") ", action, outcome, who, db_role, host, reason, detail, replay_id,"
-			       " filter, version FROM replays WHERE dead_letter_id = $1::bigint"
-			       " OR workflow_id = $2::uuid ORDER BY at, id";
+	" filter, version FROM replays WHERE dead_letter_id = $1::bigint OR workflow_id = $2::uuid"
+	" ORDER BY at, id";
+/* clang-format on */
 enum {
 	H_AT,
 	H_ACTION,

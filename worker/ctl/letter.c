@@ -11,9 +11,11 @@
 #include "engine/topology.h"
 #include "workflows/workflows.h"
 
+#include "ctl/connect.h"
+#include "ctl/ctl.h"
 #include "ctl/dead.h"
 #include "ctl/output.h"
-#include "ctl/workflow.h"
+#include "ctl/query.h"
 
 enum {
 	C_ID,
@@ -33,21 +35,9 @@ enum {
 	C_BODY,
 	C_EDITED
 };
-enum { DEPTH = 64, ARENA_FIRST = 1024 };
+enum { ARENA_FIRST = 1024 };
 
 /* ---- reading ---- */
-
-static struct json_object *parse(const struct db_result *r, int row, int column)
-{
-	struct json_object *o = NULL;
-	struct err e = {0};
-
-	if (db_is_null(r, row, column) ||
-	    json_read(db_text(r, row, column), db_length(r, row, column), DEPTH, JSON_MEND, &o,
-		      &e) != JSON_OK)
-		return NULL;
-	return o;
-}
 
 static int digit(char c)
 {
@@ -83,10 +73,26 @@ void letter_read(struct letter *l, const struct db_result *r, int row)
 		.first_us = db_int(r, row, C_FIRST),
 		.last_us = db_int(r, row, C_LAST),
 		.edited_us = db_int(r, row, C_EDITED),
-		.properties = parse(r, row, C_PROPERTIES),
-		.headers = parse(r, row, C_HEADERS),
+		.properties = cell_json(r, row, C_PROPERTIES),
+		.headers = cell_json(r, row, C_HEADERS),
 	};
 	l->body = unhex(db_text(r, row, C_BODY), db_length(r, row, C_BODY), &l->len);
+}
+
+int letter_find(struct letter *l, struct db *db, const char *id, struct db_result **r)
+{
+	struct err e = {0};
+
+	*r = db_query(db, "SELECT " LETTER_COLUMNS " FROM dead_letters d WHERE d.id = $1::bigint",
+		      1, &id, &e);
+	if (!*r)
+		return complain_query(&e);
+	if (db_rows(*r) == 0) {
+		say("there is no dead letter %s", id);
+		return EXIT_NO_MATCH;
+	}
+	letter_read(l, *r, 0);
+	return EXIT_DONE;
 }
 
 void letter_release(struct letter *l)

@@ -308,9 +308,7 @@ static int migrate_main(int argc, char **argv)
 				   &e);
 	if (what < 0)
 		return complain(&e);
-	code = load_settings(&s);
-	if (code == EXIT_DONE)
-		code = connect_db(&s, &db);
+	code = connect_db(&s, &db);
 	if (code != EXIT_DONE)
 		return code;
 	if (what == 1)

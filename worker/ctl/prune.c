@@ -357,10 +357,8 @@ static int open_session(struct prune *p)
 {
 	AUTO(settings_release) struct settings s = {0};
 	struct err e = {0};
-	int code = load_settings(&s);
+	int code = connect_db(&s, &p->db);
 
-	if (code == EXIT_DONE)
-		code = connect_db(&s, &p->db);
 	if (code != EXIT_DONE)
 		return code;
 	/* work_mem: the hashes of HISTORY. */

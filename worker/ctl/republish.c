@@ -17,6 +17,7 @@
 #include "ctl/ctl.h"
 #include "ctl/dead.h"
 #include "ctl/publish.h"
+#include "ctl/query.h"
 
 enum { IDS_BYTES = 64 << 10, ROWS_TEXT = JSON_C_TO_STRING_PLAIN };
 

@@ -11,6 +11,8 @@
 
 #include "engine/sql.h"
 
+#include "ctl/query.h"
+
 enum { IDS_MAX = 1 << 20 };
 enum { C_ID, C_STATUS, C_ENDED, C_ERROR };
 

@@ -6,6 +6,8 @@
 
 #include "migrations.h"
 
+#include "ctl/query.h"
+
 void schema_release(struct schema *p)
 {
 	free(p->steps);
@@ -55,11 +57,10 @@ bool schema_read(struct db *db, struct schema *p, struct err *e)
 		return false;
 	if (!db_int(there, 0, 0))
 		return true;
-	rows = db_query(
-		db,
-		"SELECT version, checksum, (extract(epoch FROM applied_at) * 1000000)::int8 "
-		"FROM schema_migrations ORDER BY version",
-		0, NULL, e);
+	rows = db_query(db,
+			"SELECT version, checksum, " SQL_US(
+				"applied_at") " FROM schema_migrations ORDER BY version",
+			0, NULL, e);
 	if (!rows)
 		return false;
 	for (int r = 0; r < db_rows(rows); r++)

@@ -6,9 +6,13 @@
 const char *const workflow_statuses[WORKFLOW_STATUSES] = {
 	"in_progress", "completed", "completed_with_errors", "failed", "cancelled"};
 
-const char *cell_text(const struct db_result *r, int row, int column)
+void workflow_filter_params(const struct workflow_filter *f, struct workflow_params *p)
 {
-	return db_is_null(r, row, column) ? NULL : db_text(r, row, column);
+	*p = (struct workflow_params){.value = {f->type, f->status}};
+	if (!f->since_us)
+		return;
+	clock_text(p->since, clock_wall_us() - f->since_us);
+	p->value[2] = p->since;
 }
 
 static int workflow_main(int argc, char **argv)

@@ -1,12 +1,11 @@
-/* workflow: the parts of `cpoa workflow`, a file each. Each returns an exit code. */
+/* workflow: the parts of `cpoa workflow`, a file each, and the filter that they share. Each returns
+ * an exit code. */
 #ifndef CTL_WORKFLOW_H
 #define CTL_WORKFLOW_H
 
-#include "cpoa/db.h"
-#include "cpoa/strbuf.h"
+#include <stdint.h>
 
-/* A timestamptz as microseconds since 1970, for a list of columns. */
-#define SQL_US(column) "(extract(epoch FROM " column ") * 1000000)::int8"
+#include "cpoa/clock.h"
 
 /* What overall_status may be (interface.md §4). */
 enum { WORKFLOW_STATUSES = 5 };
@@ -17,7 +16,33 @@ int workflow_show(int argc, char **argv);
 int workflow_cancel(int argc, char **argv);
 int workflow_retry(int argc, char **argv);
 
-/* NULL where the row has a null. */
-const char *cell_text(const struct db_result *r, int row, int column);
+/* ---- the filter ---- */
+
+struct workflow_filter {
+	const char *type, *status; /* NULL: any */
+	int64_t since_us;	   /* so long ago; 0: ever */
+};
+
+/* Rows of a command's table of options. */
+#define WORKFLOW_FILTER_OPTIONS(f)                                    \
+	{"type", .text = &(f).type}, {"status", .text = &(f).status}, \
+	{                                                             \
+		"since", .duration_us = &(f).since_us                 \
+	}
+
+/* What WORKFLOW_WHERE needs as $1 to $3. */
+#define WORKFLOW_WHERE                                               \
+	" WHERE ($1::text IS NULL OR trigger_event_type = $1::text)" \
+	" AND ($2::text IS NULL OR overall_status = $2::text)"       \
+	" AND ($3::timestamptz IS NULL OR start_timestamp >= $3::timestamptz) "
+
+enum { WORKFLOW_FILTER_PARAMS = 3 };
+
+struct workflow_params {
+	const char *value[WORKFLOW_FILTER_PARAMS + 2]; /* the command's own follow */
+	char since[CLOCK_TEXT_SIZE];
+};
+
+void workflow_filter_params(const struct workflow_filter *f, struct workflow_params *p);
 
 #endif

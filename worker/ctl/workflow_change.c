@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cpoa/clock.h"
 #include "cpoa/json.h"
 #include "cpoa/uuid.h"
 
@@ -16,6 +15,7 @@
 #include "ctl/ctl.h"
 #include "ctl/interrupt.h"
 #include "ctl/output.h"
+#include "ctl/query.h"
 #include "ctl/retry.h"
 #include "ctl/table.h"
 #include "ctl/workflow.h"
@@ -36,8 +36,7 @@ struct wish {
 	const struct verb *verb;
 	struct change_options change;
 	struct args ids;
-	const char *type, *status;
-	int64_t since_us;
+	struct workflow_filter filter;
 	bool from_start;
 	struct audit audit;
 };
@@ -99,55 +98,43 @@ static const struct verb retry = {"retry", "workflow retry", "failed", retry_wor
 
 /* ---- which ones ---- */
 
+/* clang-format off */
+static const char choose_sql[] =
+	"SELECT workflow_id, trigger_event_type, overall_status, "
+	SQL_US("start_timestamp") ", error_message FROM workflow_instances" WORKFLOW_WHERE
+	"AND ($5::uuid[] IS NULL OR workflow_id = ANY($5::uuid[])) "
+	"ORDER BY start_timestamp, workflow_id LIMIT $4::int8";
+/* clang-format on */
+
 static struct db_result *choose(struct db *db, const struct wish *wish, struct err *e)
 {
 	AUTO(strbuf_release) struct strbuf ids;
-	char limit[24], since[CLOCK_TEXT_SIZE];
-	const char *params[5];
-	bool named = wish->ids.n > 0;
+	struct workflow_params p;
+	char limit[24];
 
 	strbuf_init(&ids, IDS_BYTES);
 	for (int i = 0; i < wish->ids.n; i++)
 		array_add(&ids, wish->ids.item[i]);
-	if (wish->since_us)
-		clock_text(since, clock_wall_us() - wish->since_us);
 	/* One more than may be: whether there are too many is seen. */
 	snprintf(limit, sizeof(limit), "%" PRId64, wish->change.limit + 1);
-	params[0] = wish->type;
-	params[1] = named ? NULL : wish->status;
-	params[2] = wish->since_us ? since : NULL;
-	params[3] = limit;
-	params[4] = named ? array_text(&ids) : NULL;
-	return db_query(
-		db,
-		"SELECT workflow_id, trigger_event_type, overall_status, " SQL_US(
-			"start_timestamp") ", error_message FROM workflow_instances "
-					   "WHERE ($1::text IS NULL OR trigger_event_type = "
-					   "$1::text)"
-					   " AND ($2::text IS NULL OR overall_status = $2::text)"
-					   " AND ($3::timestamptz IS NULL OR start_timestamp >= "
-					   "$3::timestamptz)"
-					   " AND ($5::uuid[] IS NULL OR workflow_id = "
-					   "ANY($5::uuid[])) "
-					   "ORDER BY start_timestamp, workflow_id LIMIT $4::int8",
-		5, params, e);
+	workflow_filter_params(&wish->filter, &p);
+	p.value[WORKFLOW_FILTER_PARAMS] = limit;
+	if (wish->ids.n > 0) {
+		p.value[1] = NULL; /* of whatever status */
+		p.value[WORKFLOW_FILTER_PARAMS + 1] = array_text(&ids);
+	}
+	return db_query(db, choose_sql, WORKFLOW_FILTER_PARAMS + 2, p.value, e);
 }
 
 static int64_t count_all(struct db *db, const struct wish *wish)
 {
-	char since[CLOCK_TEXT_SIZE];
-	const char *params[] = {wish->type, wish->status, wish->since_us ? since : NULL};
 	AUTO(db_result_free_ptr) struct db_result *r = NULL;
+	struct workflow_params p;
 	struct err e = {0};
 
-	if (wish->since_us)
-		clock_text(since, clock_wall_us() - wish->since_us);
-	r = db_query(db,
-		     "SELECT count(*) FROM workflow_instances "
-		     "WHERE ($1::text IS NULL OR trigger_event_type = $1::text)"
-		     " AND ($2::text IS NULL OR overall_status = $2::text)"
-		     " AND ($3::timestamptz IS NULL OR start_timestamp >= $3::timestamptz)",
-		     3, params, &e);
+	workflow_filter_params(&wish->filter, &p);
+	r = db_query(db, "SELECT count(*) FROM workflow_instances" WORKFLOW_WHERE,
+		     WORKFLOW_FILTER_PARAMS, p.value, &e);
 	return r ? strtoll(db_text(r, 0, 0), NULL, 10) : wish->change.limit + 1;
 }
 
@@ -286,10 +273,8 @@ static int run(const struct wish *wish)
 	AUTO(db_result_free_ptr) struct db_result *r = NULL;
 	const char *name = wish->verb->name;
 	struct err e = {0};
-	int code = load_settings(&s);
+	int code = connect_db(&s, &db);
 
-	if (code == EXIT_DONE)
-		code = connect_db(&s, &db);
 	if (code != EXIT_DONE)
 		return code;
 	r = choose(db, wish, &e);
@@ -312,6 +297,8 @@ static int run(const struct wish *wish)
 
 static bool check(const struct wish *wish, struct err *e)
 {
+	const struct workflow_filter *f = &wish->filter;
+	bool filtered = f->type || f->status || f->since_us;
 	struct pace pace;
 	struct uuid id;
 
@@ -319,9 +306,9 @@ static bool check(const struct wish *wish, struct err *e)
 		if (!uuid_from_text(&id, wish->ids.item[i]))
 			return err_set(e, ERR_USAGE, "'%.64s' is no workflow id: those are UUIDs",
 				       wish->ids.item[i]);
-	if (wish->ids.n && (wish->type || wish->status || wish->since_us))
+	if (wish->ids.n && filtered)
 		return err_set(e, ERR_USAGE, "give either ids or a filter");
-	if (!wish->ids.n && !wish->type && !wish->status && !wish->since_us)
+	if (!wish->ids.n && !filtered)
 		return err_set(e, ERR_USAGE,
 			       "`cpoa %s` needs ids or a filter (--type, --status, --since); "
 			       "`cpoa workflow --help` explains it",
@@ -333,9 +320,7 @@ static int change(const struct verb *verb, int argc, char **argv)
 {
 	struct wish wish = {.verb = verb, .change = {.limit = CHANGE_LIMIT}};
 	const struct arg_option options[] = {
-		{"type", .text = &wish.type},
-		{"status", .text = &wish.status},
-		{"since", .duration_us = &wish.since_us},
+		WORKFLOW_FILTER_OPTIONS(wish.filter),
 		CHANGE_OPTIONS(wish.change),
 		{verb == &retry ? "from-start" : NULL, .flag = &wish.from_start},
 		{0},
@@ -349,8 +334,8 @@ static int change(const struct verb *verb, int argc, char **argv)
 		return complain(&e);
 	}
 	wish.audit.reason = wish.change.reason_text;
-	if (!wish.status)
-		wish.status = verb->status;
+	if (!wish.filter.status)
+		wish.filter.status = verb->status;
 	code = run(&wish);
 	audit_release(&wish.audit);
 	return code;

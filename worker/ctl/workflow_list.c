@@ -2,13 +2,13 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "cpoa/clock.h"
 #include "cpoa/json.h"
 
 #include "ctl/args.h"
 #include "ctl/connect.h"
 #include "ctl/ctl.h"
 #include "ctl/output.h"
+#include "ctl/query.h"
 #include "ctl/table.h"
 #include "ctl/workflow.h"
 #include "workflows/workflows.h"
@@ -16,33 +16,35 @@
 enum { LIMIT_DEFAULT = 50, LIMIT_MAX = 100000, ROOMY = 110 };
 enum { C_ID, C_TYPE, C_STATUS, C_START, C_END, C_ERROR };
 
-struct filter {
-	const char *type, *status;
-	int64_t since_us, limit; /* since 0: ever */
+struct wish {
+	struct workflow_filter filter;
+	int64_t limit;
 	bool json, ids, count;
 };
 
-#define CHOSEN                                                                               \
-	" FROM workflow_instances WHERE ($1::text IS NULL OR trigger_event_type = $1::text)" \
-	" AND ($2::text IS NULL OR overall_status = $2::text)"                               \
-	" AND ($3::timestamptz IS NULL OR start_timestamp >= $3::timestamptz) "
+/* clang-format off */
+static const char list_sql[] =
+	"SELECT workflow_id, trigger_event_type, overall_status, "
+	SQL_US("start_timestamp") ", " SQL_US("end_timestamp") ", error_message"
+	" FROM workflow_instances" WORKFLOW_WHERE
+	"ORDER BY start_timestamp DESC, workflow_id LIMIT $4::int8";
 
-static struct db_result *query(struct db *db, const struct filter *f, struct err *e)
+static const char count_sql[] =
+	"SELECT trigger_event_type, overall_status, count(*) FROM workflow_instances" WORKFLOW_WHERE
+	"GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2";
+/* clang-format on */
+
+static struct db_result *query(struct db *db, const struct wish *wish, struct err *e)
 {
-	static const char list[] =
-		"SELECT workflow_id, trigger_event_type, "
-		"overall_status, " SQL_US("start_timestamp") ", " SQL_US(
-			"end_timestamp") ", error_message" CHOSEN "ORDER BY start_timestamp DESC, "
-					 "workflow_id LIMIT $4::int8";
-	static const char count[] = "SELECT trigger_event_type, overall_status, count(*)" CHOSEN
-				    "GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2";
-	char limit[24], since[CLOCK_TEXT_SIZE];
-	const char *params[] = {f->type, f->status, f->since_us ? since : NULL, limit};
+	struct workflow_params p;
+	char limit[24];
 
-	snprintf(limit, sizeof(limit), "%" PRId64, f->limit);
-	if (f->since_us)
-		clock_text(since, clock_wall_us() - f->since_us);
-	return f->count ? db_query(db, count, 3, params, e) : db_query(db, list, 4, params, e);
+	workflow_filter_params(&wish->filter, &p);
+	if (wish->count)
+		return db_query(db, count_sql, WORKFLOW_FILTER_PARAMS, p.value, e);
+	snprintf(limit, sizeof(limit), "%" PRId64, wish->limit);
+	p.value[WORKFLOW_FILTER_PARAMS] = limit;
+	return db_query(db, list_sql, WORKFLOW_FILTER_PARAMS + 1, p.value, e);
 }
 
 /* ---- counts ---- */
@@ -132,15 +134,15 @@ static void print_table(const struct db_result *r)
 
 /* ---- the command ---- */
 
-static void print_rows(const struct db_result *r, const struct filter *f)
+static void print_rows(const struct db_result *r, const struct wish *wish)
 {
-	if (f->count && f->json)
+	if (wish->count && wish->json)
 		print_counts_json(r);
-	else if (f->json)
+	else if (wish->json)
 		print_list(r);
-	else if (f->ids)
+	else if (wish->ids)
 		print_ids(r);
-	else if (db_rows(r) && f->count)
+	else if (db_rows(r) && wish->count)
 		print_counts(r);
 	else if (db_rows(r))
 		print_table(r);
@@ -148,7 +150,7 @@ static void print_rows(const struct db_result *r, const struct filter *f)
 
 /* Rows of an original Aethercast may bear other names, so this is asked only when there are none.
  */
-static bool could_match(const struct filter *f, struct err *e)
+static bool could_match(const struct workflow_filter *f, struct err *e)
 {
 	if (f->type &&
 	    args_choose("type of workflow", f->type, workflow_types, WORKFLOW_COUNT, e) < 0)
@@ -157,27 +159,25 @@ static bool could_match(const struct filter *f, struct err *e)
 					 WORKFLOW_STATUSES, e) >= 0;
 }
 
-static int run(const struct filter *f)
+static int run(const struct wish *wish)
 {
 	AUTO(settings_release) struct settings s = {0};
 	AUTO(db_close_ptr) struct db *db = NULL;
 	AUTO(db_result_free_ptr) struct db_result *r = NULL;
 	struct err e = {0};
-	int code = load_settings(&s);
+	int code = connect_db(&s, &db);
 
-	if (code == EXIT_DONE)
-		code = connect_db(&s, &db);
 	if (code != EXIT_DONE)
 		return code;
-	r = query(db, f, &e);
+	r = query(db, wish, &e);
 	if (!r)
 		return complain_query(&e);
-	print_rows(r, f);
-	if (!f->count && db_rows(r) == f->limit)
-		say("there may be more; --limit is %" PRId64, f->limit);
+	print_rows(r, wish);
+	if (!wish->count && db_rows(r) == wish->limit)
+		say("there may be more; --limit is %" PRId64, wish->limit);
 	if (db_rows(r))
 		return EXIT_DONE;
-	if (!could_match(f, &e))
+	if (!could_match(&wish->filter, &e))
 		return complain(&e);
 	say("no workflow matches");
 	return EXIT_NO_MATCH;
@@ -185,15 +185,13 @@ static int run(const struct filter *f)
 
 int workflow_list(int argc, char **argv)
 {
-	struct filter f = {.limit = LIMIT_DEFAULT};
+	struct wish wish = {.limit = LIMIT_DEFAULT};
 	const struct arg_option options[] = {
-		{"type", .text = &f.type},
-		{"status", .text = &f.status},
-		{"since", .duration_us = &f.since_us},
-		{"limit", .number = &f.limit, .min = 1, .max = LIMIT_MAX},
-		{"count", .flag = &f.count},
-		{"ids", .flag = &f.ids},
-		{"json", .flag = &f.json},
+		WORKFLOW_FILTER_OPTIONS(wish.filter),
+		{"limit", .number = &wish.limit, .min = 1, .max = LIMIT_MAX},
+		{"count", .flag = &wish.count},
+		{"ids", .flag = &wish.ids},
+		{"json", .flag = &wish.json},
 		{0},
 	};
 	struct args operands;
@@ -202,9 +200,9 @@ int workflow_list(int argc, char **argv)
 	if (!args_parse(&operands, "workflow list", argc, argv, options, &e) ||
 	    !args_count(&operands, "workflow list", 0, 0, "", &e))
 		return complain(&e);
-	if (f.ids + f.count + f.json > 1 && f.ids) {
+	if (wish.ids + wish.count + wish.json > 1 && wish.ids) {
 		say("--ids prints ids and nothing else: leave --json and --count out");
 		return EXIT_USAGE;
 	}
-	return run(&f);
+	return run(&wish);
 }

@@ -12,11 +12,10 @@
 #include "ctl/ctl.h"
 #include "ctl/history.h"
 #include "ctl/output.h"
+#include "ctl/query.h"
 #include "ctl/timeline.h"
 #include "ctl/told.h"
 #include "ctl/workflow.h"
-
-enum { ROW_DEPTH = 64 };
 
 struct view {
 	struct json_object *workflow; /* the columns of its row, JSON columns parsed */
@@ -39,101 +38,64 @@ static void view_release(struct view *v)
 
 /* Each statement makes its rows JSON on the server; times are there as "us" numbers, see
  * json_time(). */
+/* clang-format off */
 static const char workflow_sql[] =
-	"SELECT json_build_object('workflow_id', w.workflow_id, 'type', w.trigger_event_type, "
-	"'status', w.overall_status,"
-	" 'started_at', " SQL_US("w.start_timestamp") ", 'ended_at', " SQL_US(
-		"w.end_timestamp") ","
-				   " 'updated_at', " SQL_US(
-					   "w.last_updated_timestamp") ", 'user_id', w.user_id, "
-								       "'idempotency_key', "
-								       "w.idempotency_key,"
-								       " 'error', w.error_message, "
-								       "'claims', w.claims, "
-								       "'claimed_by', "
-								       "w.claimed_by, 'worker', "
-								       "l.worker,"
-								       " 'cancel_requested_at',"
-								       " " SQL_US(
-									       "w.cancel_requested_"
-									       "at") ", "
-										     "'reply_to', "
-										     "w.reply_to,"
-										     " '"
-										     "correlation_"
-										     "id', "
-										     "w."
-										     "correlation_"
-										     "id, "
-										     "'traceparent'"
-										     ", "
-										     "w."
-										     "traceparent,"
-										     " 'arguments',"
-										     " w.trigger_"
-										     "event_"
-										     "details_json,"
-										     " 'context', "
-										     "w.context_"
-										     "data_json), "
-										     "w.terminal_"
-										     "event "
-										     "FROM "
-										     "workflow_"
-										     "instances w "
-										     "LEFT JOIN "
-										     "leases l ON "
-										     "l.lease_id = "
-										     "w.claimed_by "
-										     "WHERE "
-										     "w.workflow_"
-										     "id = "
-										     "$1::uuid";
+	"SELECT json_build_object("
+	"'workflow_id', w.workflow_id, "
+	"'type', w.trigger_event_type, "
+	"'status', w.overall_status, "
+	"'started_at', " SQL_US("w.start_timestamp") ", "
+	"'ended_at', " SQL_US("w.end_timestamp") ", "
+	"'updated_at', " SQL_US("w.last_updated_timestamp") ", "
+	"'user_id', w.user_id, "
+	"'idempotency_key', w.idempotency_key, "
+	"'error', w.error_message, "
+	"'claims', w.claims, "
+	"'claimed_by', w.claimed_by, "
+	"'worker', l.worker, "
+	"'cancel_requested_at', " SQL_US("w.cancel_requested_at") ", "
+	"'reply_to', w.reply_to, "
+	"'correlation_id', w.correlation_id, "
+	"'traceparent', w.traceparent, "
+	"'arguments', w.trigger_event_details_json, "
+	"'context', w.context_data_json"
+	"), w.terminal_event FROM workflow_instances w "
+	"LEFT JOIN leases l ON l.lease_id = w.claimed_by WHERE w.workflow_id = $1::uuid";
 
 static const char calls_sql[] =
-	"SELECT json_build_object('order', task_order, 'agent', agent_name, 'call', call_name, "
-	"'stage', stage,"
-	" 'status', status, 'task_id', task_id, 'started_at', " SQL_US(
-		"start_timestamp") ","
-				   " 'ended_at', " SQL_US(
-					   "end_timestamp") ", 'retries', retry_count, "
-							    "'external_task_id', "
-							    "external_celery_task_id,"
-							    " 'status_url', status_url, 'input', "
-							    "input_params_json, 'output', "
-							    "output_result_summary_json,"
-							    " 'error', error_details_json) "
-							    "FROM task_instances WHERE workflow_id "
-							    "= $1::uuid ORDER BY task_order, "
-							    "start_timestamp, call_name";
+	"SELECT json_build_object("
+	"'order', task_order, "
+	"'agent', agent_name, "
+	"'call', call_name, "
+	"'stage', stage, "
+	"'status', status, "
+	"'task_id', task_id, "
+	"'started_at', " SQL_US("start_timestamp") ", "
+	"'ended_at', " SQL_US("end_timestamp") ", "
+	"'retries', retry_count, "
+	"'external_task_id', external_celery_task_id, "
+	"'status_url', status_url, "
+	"'input', input_params_json, "
+	"'output', output_result_summary_json, "
+	"'error', error_details_json"
+	") FROM task_instances WHERE workflow_id = $1::uuid "
+	"ORDER BY task_order, start_timestamp, call_name";
 
 static const char podcast_sql[] =
-	"SELECT json_build_object('podcast_id', podcast_id, 'topic', topic, 'cpoa_status', "
-	"cpoa_status,"
-	" 'cpoa_error_message', cpoa_error_message, 'final_audio_filepath', final_audio_filepath, "
-	"'stream_id', stream_id,"
-	" 'asf_websocket_url', asf_websocket_url, 'asf_notification_status', "
-	"asf_notification_status,"
-	" 'task_created_timestamp', " SQL_US(
-		"task_created_timestamp") ","
-					  " 'last_updated_timestamp', " SQL_US(
-						  "last_updated_timestamp") ","
-									    " 'tts_settings_used', "
-									    "tts_settings_used) "
-									    "FROM podcasts WHERE "
-									    "podcast_id = $1::uuid";
-
-static struct json_object *parse(const struct db_result *r, int row, int column)
-{
-	struct json_object *o = NULL;
-	struct err e = {0};
-
-	if (db_is_null(r, row, column) ||
-	    json_read(db_text(r, row, column), db_length(r, row, column), ROW_DEPTH, JSON_MEND, &o,
-		      &e) != JSON_OK)
-		return NULL;
-	return o;
-}
+	"SELECT json_build_object("
+	"'podcast_id', podcast_id, "
+	"'topic', topic, "
+	"'cpoa_status', cpoa_status, "
+	"'cpoa_error_message', cpoa_error_message, "
+	"'final_audio_filepath', final_audio_filepath, "
+	"'stream_id', stream_id, "
+	"'asf_websocket_url', asf_websocket_url, "
+	"'asf_notification_status', asf_notification_status, "
+	"'task_created_timestamp', " SQL_US("task_created_timestamp") ", "
+	"'last_updated_timestamp', " SQL_US("last_updated_timestamp") ", "
+	"'tts_settings_used', tts_settings_used"
+	") FROM podcasts WHERE podcast_id = $1::uuid";
+/* clang-format on */
 
 static bool read_calls(struct db *db, const char *id, struct view *v, struct err *e)
 {
@@ -143,7 +105,7 @@ static bool read_calls(struct db *db, const char *id, struct view *v, struct err
 		return false;
 	v->calls = json_object_new_array();
 	for (int i = 0; i < db_rows(r); i++)
-		json_object_array_add(v->calls, parse(r, i, 0));
+		json_object_array_add(v->calls, cell_json(r, i, 0));
 	return true;
 }
 
@@ -158,7 +120,7 @@ static bool read_podcast(struct db *db, struct view *v, struct err *e)
 		return true;
 	r = db_query(db, podcast_sql, 1, &id, e);
 	if (r && db_rows(r) == 1)
-		v->podcast = parse(r, 0, 0);
+		v->podcast = cell_json(r, 0, 0);
 	return r != NULL;
 }
 
@@ -171,8 +133,8 @@ static bool read_view(struct db *db, const char *id, struct view *v, struct err 
 		return false;
 	if (db_rows(r) == 0)
 		return true;
-	v->workflow = parse(r, 0, 0);
-	v->event = parse(r, 0, 1);
+	v->workflow = cell_json(r, 0, 0);
+	v->event = cell_json(r, 0, 1);
 	v->history = history_read(db, NULL, id, e);
 	return v->history && read_calls(db, id, v, e) && read_podcast(db, v, e);
 }
@@ -329,10 +291,8 @@ static int run(const char *id, bool json)
 	AUTO(db_close_ptr) struct db *db = NULL;
 	AUTO(view_release) struct view v = {0};
 	struct err e = {0};
-	int code = load_settings(&s);
+	int code = connect_db(&s, &db);
 
-	if (code == EXIT_DONE)
-		code = connect_db(&s, &db);
 	if (code != EXIT_DONE)
 		return code;
 	if (!read_view(db, id, &v, &e))
