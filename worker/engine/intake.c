@@ -9,7 +9,6 @@
  */
 #include "engine/intake.h"
 
-#include <assert.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -20,6 +19,7 @@
 #include "cpoa/clock.h"
 #include "cpoa/log.h"
 
+#include "engine/acks.h"
 #include "engine/fault.h"
 #include "engine/outbox.h"
 #include "engine/pool.h"
@@ -28,24 +28,11 @@
 #include "engine/topology.h"
 
 enum {
-	DEAD = WORKFLOW_COUNT, /* the consumer of the broker's dead letters, behind those of jobs */
-	CONSUMERS,
-	PREFETCH_MAX = 256, /* deliveries that a consumer may have unacked: enough for one commit */
-	WINDOWS = 4,	    /* a consumer's window is this part of CPOA_MAX_INFLIGHT */
-	RING_SIZE = 2048,   /* deliveries that all may have unacked; a power of two */
-	OUTBOX_MAX = 10000, /* events in hand beyond which nothing new is taken */
+	WINDOWS = 4,		    /* a consumer's window is this part of CPOA_MAX_INFLIGHT */
+	OUTBOX_MAX = 10000,	    /* events in hand beyond which nothing new is taken */
 	HELD_BACK_MAX_US = 1000000, /* how long an ack may be held back before the door closes */
 	DRAIN_PAUSE_S = 60,	    /* at first, after the dead letters' queue has failed us */
 	DRAIN_PAUSE_MAX_S = 3600,
-};
-
-_Static_assert(RING_SIZE >= CONSUMERS * PREFETCH_MAX, "the ring holds every window");
-
-/* A delivery that was not acked yet. */
-struct unacked {
-	uint64_t tag;
-	int consumer;
-	enum { FATE_OPEN, FATE_ACK, FATE_RETURN, FATE_SENT } fate; /* SENT: acked before its turn */
 };
 
 struct settlement {
@@ -71,9 +58,7 @@ struct intake {
 	bool draining_dead;  /* the dead letters' queue is among those that are consumed */
 	int64_t drain_from_us, drain_pause_s; /* monotonic: not before; 0: it has not failed */
 	int prefetch;
-	struct unacked ring[RING_SIZE]; /* from `first` to `next`, by number; tags rise by one */
-	uint64_t first, next;
-	int n_unacked[CONSUMERS];
+	struct acks acks;
 	struct suspects suspects;
 	bool overfull;	      /* more came than there is room for: the door is to be closed */
 	int64_t held_back_us; /* since when an ack is held back; 0: none is */
@@ -126,9 +111,8 @@ static void connection_lost(struct intake *in, const struct err *e)
 	 * acked again. */
 	in->epoch++;
 	suspects_drop(&in->suspects, in->house);
-	in->first = in->next = 0;
+	acks_forget(&in->acks);
 	in->held_back_us = 0;
-	memset(in->n_unacked, 0, sizeof(in->n_unacked));
 	atomic_store(&in->house->consuming, false);
 	atomic_store(&in->house->intake_connected, false);
 	in->retry_at_us = clock_mono_us() + backoff_next_ms(&in->backoff) * 1000;
@@ -160,7 +144,7 @@ static void connect(struct intake *in)
 
 static const char *consumer_name(int consumer)
 {
-	return consumer == DEAD ? "dead" : workflow_types[consumer];
+	return consumer == CONSUMER_DEAD ? "dead" : workflow_types[consumer];
 }
 
 /*
@@ -176,7 +160,7 @@ static void consumer_tag(const struct intake *in, int consumer, char out[MQ_SHOR
 
 static bool consumes(const struct intake *in, int consumer)
 {
-	return consumer == DEAD ? in->draining_dead : in->house->settings->runs[consumer];
+	return consumer == CONSUMER_DEAD ? in->draining_dead : in->house->settings->runs[consumer];
 }
 
 /*
@@ -190,7 +174,7 @@ static bool drain_dead(struct intake *in, struct err *e)
 {
 	char tag[MQ_SHORT_MAX + 1];
 
-	consumer_tag(in, DEAD, tag);
+	consumer_tag(in, CONSUMER_DEAD, tag);
 	in->draining_dead = mq_consume(in->mq, QUEUE_DEAD, tag, false, e);
 	if (in->draining_dead) {
 		in->drain_pause_s = 0;
@@ -218,7 +202,7 @@ static bool open_door(struct intake *in, struct err *e)
 	in->draining_dead = false;
 	if (may_drain_dead(in) && !drain_dead(in, e))
 		return false;
-	for (int i = 0; i < DEAD; i++) {
+	for (int i = 0; i < CONSUMER_DEAD; i++) {
 		topology_queue(queue, workflow_types[i]);
 		consumer_tag(in, i, tag);
 		if (consumes(in, i) && !mq_consume(in->mq, queue, tag, false, e))
@@ -315,21 +299,11 @@ static const struct workflow *type_of(const struct mq_message *m, int consumer)
 	static const char jobs[] = "cpoa.jobs.";
 	const char *queue = mq_header(m, "x-first-death-queue");
 
-	if (consumer == DEAD && queue && strncmp(queue, jobs, sizeof(jobs) - 1) == 0)
+	if (consumer == CONSUMER_DEAD && queue && strncmp(queue, jobs, sizeof(jobs) - 1) == 0)
 		return workflow_by_type(queue + sizeof(jobs) - 1);
-	return strcmp(m->exchange, EXCHANGE_JOBS) == 0 || consumer == DEAD
+	return strcmp(m->exchange, EXCHANGE_JOBS) == 0 || consumer == CONSUMER_DEAD
 		       ? workflow_by_type(m->routing_key)
 		       : workflows[consumer];
-}
-
-static void note_unacked(struct intake *in, uint64_t tag, int consumer)
-{
-	struct unacked *u = &in->ring[in->next++ % RING_SIZE];
-
-	if (in->next - in->first > RING_SIZE)
-		BUG("the broker delivered more than the windows allow");
-	*u = (struct unacked){.tag = tag, .consumer = consumer};
-	in->n_unacked[consumer]++;
 }
 
 static void on_delivery(struct intake *in, struct mq_message *m)
@@ -337,12 +311,12 @@ static void on_delivery(struct intake *in, struct mq_message *m)
 	int consumer = consumer_of(m);
 	struct run *run;
 
-	note_unacked(in, m->tag, consumer);
+	acks_add(&in->acks, m->tag, consumer);
 	if (!in->consuming || full(in) || !wanted(in)) {
 		/* More than there is room for: back with it, and the door closes, or it would come
 		 * again at once. */
 		in->overfull = true;
-		in->ring[(in->next - 1) % RING_SIZE].fate = FATE_RETURN;
+		acks_return_last(&in->acks);
 		mq_message_free(m);
 		return;
 	}
@@ -350,7 +324,7 @@ static void on_delivery(struct intake *in, struct mq_message *m)
 	run->message = m;
 	run->epoch = in->epoch;
 	run->job.workflow = type_of(m, consumer);
-	run->given_up = consumer == DEAD;
+	run->given_up = consumer == CONSUMER_DEAD;
 	house_enter(in->house, run);
 	if (is_suspect(m))
 		suspects_add(&in->suspects, run);
@@ -396,17 +370,9 @@ static void collect_settlements(struct intake *in)
 	in->settled = NULL;
 	in->n_settled = in->cap_settled = 0;
 	pthread_mutex_unlock(&in->lock);
-	for (size_t i = 0; i < n; i++) {
-		struct unacked *u;
-
-		if (list[i].epoch != in->epoch || in->first == in->next)
-			continue;
-		u = &in->ring[(in->first + (list[i].tag - in->ring[in->first % RING_SIZE].tag)) %
-			      RING_SIZE];
-		assert(u->tag == list[i].tag);
-		u->fate = list[i].ack ? FATE_ACK : FATE_RETURN;
-		suspects_settled(&in->suspects, list[i].tag);
-	}
+	for (size_t i = 0; i < n; i++)
+		if (list[i].epoch == in->epoch && acks_settle(&in->acks, list[i].tag, list[i].ack))
+			suspects_settled(&in->suspects, list[i].tag);
 	free(list);
 }
 
@@ -419,79 +385,35 @@ static int64_t credit(const struct intake *in)
 {
 	int64_t room = in->house->settings->max_inflight - atomic_load(&in->house->inflight);
 
-	for (int i = 0; i < CONSUMERS; i++)
-		if (in->n_unacked[i])
-			room -= in->prefetch - in->n_unacked[i];
-	return in->consuming ? room : RING_SIZE;
+	return in->consuming ? room - acks_open_windows(&in->acks, in->prefetch) : ACKS_MAX;
 }
 
-static struct unacked *first_unacked(struct intake *in)
-{
-	return in->first < in->next ? &in->ring[in->first % RING_SIZE] : NULL;
-}
-
-static void forget_first(struct intake *in)
-{
-	in->n_unacked[in->ring[in->first % RING_SIZE].consumer]--;
-	in->first++;
-}
-
-/* Behind one that may kill us nobody waits for its ack, or it would go down with us once more. */
-static bool ack_singly(struct intake *in, struct err *e)
-{
-	for (uint64_t i = in->first; i < in->next; i++) {
-		struct unacked *u = &in->ring[i % RING_SIZE];
-
-		if (u->fate != FATE_ACK)
-			continue;
-		if (!mq_ack(in->mq, u->tag, false, e))
-			return false;
-		u->fate = FATE_SENT;
-	}
-	return true;
-}
-
-/* In the order of delivery, so that one ack speaks for all before it. */
 static bool send_acks(struct intake *in, struct err *e)
 {
-	struct unacked *u;
-	int64_t left = credit(in);
-	uint64_t last = 0;
+	bool held_back = false;
 
-	while ((u = first_unacked(in)) && u->fate != FATE_OPEN) {
-		bool back = u->fate == FATE_RETURN;
-		uint64_t tag = u->tag;
-
-		if (u->fate == FATE_SENT) {
-			forget_first(in);
-			continue;
-		}
-		if (!back && left-- <= 0)
-			break;
-		if (back &&
-		    ((last && !mq_ack(in->mq, last, true, e)) || !mq_nack(in->mq, tag, true, e)))
-			return false;
-		last = back ? 0 : tag;
-		forget_first(in);
-	}
-	if (!u || u->fate == FATE_OPEN)
+	/* Behind one that may kill us nobody waits for its ack, or it would go down with us once
+	 * more. */
+	if (suspects_any(&in->suspects) && !acks_send_singly(&in->acks, in->mq, e))
+		return false;
+	if (!acks_send(&in->acks, in->mq, credit(in), &held_back, e))
+		return false;
+	if (!held_back)
 		in->held_back_us = 0;
 	else if (!in->held_back_us)
 		in->held_back_us = clock_mono_us();
-	return !last || mq_ack(in->mq, last, true, e);
+	return true;
 }
 
 static void send_settlements(struct intake *in)
 {
-	const uint64_t first = in->first;
+	const uint64_t first = in->acks.first;
 	struct err e = {0};
 
 	collect_settlements(in);
-	if (in->mq && suspects_any(&in->suspects) && !ack_singly(in, &e))
-		connection_lost(in, &e);
 	if (in->mq && !send_acks(in, &e))
 		connection_lost(in, &e);
-	FAULT_WHEN(first < in->first, acked);
+	FAULT_WHEN(first < in->acks.first, acked);
 }
 
 /* ---- the thread ---- */
