@@ -36,7 +36,8 @@ static const struct {
 	{"58", ERR_RETRY},    /* input or output error of the server */
 };
 
-enum err_class db_state_class(const char *sqlstate)
+/* The class of an SQLSTATE. */
+static enum err_class state_class(const char *sqlstate)
 {
 	for (size_t i = 0; i < sizeof(state_classes) / sizeof(state_classes[0]); i++) {
 		if (starts_with(sqlstate, state_classes[i].prefix))
@@ -83,7 +84,7 @@ bool db_refused(struct db *db, const PGresult *pg, const char *what, struct err 
 
 	if (!state || !text) /* made up by libpq itself: the connection broke */
 		return db_lost(db, what, e);
-	class = PQstatus(db->conn) == CONNECTION_BAD ? ERR_LOST : db_state_class(state);
+	class = PQstatus(db->conn) == CONNECTION_BAD ? ERR_LOST : state_class(state);
 	if (class == ERR_LOST)
 		db->lost = true;
 	err_set(e, class, "%s: PostgreSQL: %s (SQLSTATE %s)", what, text, state);

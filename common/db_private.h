@@ -18,9 +18,6 @@ struct db_result {
 	PGresult *pg;
 };
 
-/* The class of an SQLSTATE. */
-enum err_class db_state_class(const char *sqlstate);
-
 /* Sets `e` from a result that is an error; always returns false. */
 bool db_refused(struct db *db, const PGresult *pg, const char *what, struct err *e);
 

@@ -41,19 +41,9 @@ int db_rows(const struct db_result *r)
 	return PQntuples(r->pg);
 }
 
-int db_affected(const struct db_result *r)
-{
-	return (int)strtol(PQcmdTuples(r->pg), NULL, 10);
-}
-
 int db_columns(const struct db_result *r)
 {
 	return PQnfields(r->pg);
-}
-
-const char *db_column_name(const struct db_result *r, int col)
-{
-	return PQfname(r->pg, col);
 }
 
 static void check_place(const struct db_result *r, int row, int col)

@@ -35,7 +35,7 @@ enum {
 	UNSENT_MS = 3 * MQ_HEARTBEAT_S * 1000,
 };
 
-struct timeval mq_timeval(int64_t ms)
+static struct timeval timeval_of(int64_t ms)
 {
 	return (struct timeval){.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
 }
@@ -73,7 +73,7 @@ static bool set_reply(struct err *e, const char *what, uint16_t code, amqp_bytes
 	return false;
 }
 
-bool mq_closed(struct mq *mq, const char *what, const amqp_method_t *method, struct err *e)
+static bool closed_by(struct mq *mq, const char *what, const amqp_method_t *method, struct err *e)
 {
 	if (method->id == AMQP_CONNECTION_CLOSE_METHOD) {
 		const amqp_connection_close_t *close = method->decoded;
@@ -99,7 +99,7 @@ bool mq_reply(struct mq *mq, const char *what, amqp_rpc_reply_t reply, struct er
 	case AMQP_RESPONSE_NORMAL:
 		return true;
 	case AMQP_RESPONSE_SERVER_EXCEPTION:
-		return mq_closed(mq, what, &reply.reply, e);
+		return closed_by(mq, what, &reply.reply, e);
 	case AMQP_RESPONSE_NONE:
 	case AMQP_RESPONSE_LIBRARY_EXCEPTION:
 	default:
@@ -203,7 +203,7 @@ static bool open_socket(struct mq *mq, const struct mq_options *o,
 			const struct amqp_connection_info *to, struct err *e)
 {
 	struct timeval wait =
-		mq_timeval(o->connect_timeout_ms > 0 ? o->connect_timeout_ms : CONNECT_MS);
+		timeval_of(o->connect_timeout_ms > 0 ? o->connect_timeout_ms : CONNECT_MS);
 	amqp_socket_t *socket;
 	int status, unsent_ms = UNSENT_MS;
 
@@ -286,7 +286,7 @@ static bool login(struct mq *mq, const struct mq_options *o, const struct amqp_c
 static bool open_connection(struct mq *mq, const struct mq_options *o,
 			    const struct amqp_connection_info *to, struct err *e)
 {
-	struct timeval wait = mq_timeval(MQ_RPC_TIMEOUT_MS);
+	struct timeval wait = timeval_of(MQ_RPC_TIMEOUT_MS);
 
 	if (!open_socket(mq, o, to, e) || !login(mq, o, to, e))
 		return false;
@@ -327,7 +327,7 @@ struct mq *mq_open(const struct mq_options *o, struct err *e)
 
 void mq_close(struct mq *mq)
 {
-	struct timeval wait = mq_timeval(GOODBYE_MS);
+	struct timeval wait = timeval_of(GOODBYE_MS);
 
 	if (!mq)
 		return;
@@ -404,7 +404,7 @@ static bool on_method(struct mq *mq, const amqp_method_t *method, struct mq_even
 		return true;
 	case AMQP_CHANNEL_CLOSE_METHOD:
 	case AMQP_CONNECTION_CLOSE_METHOD:
-		return mq_closed(mq, "channel", method, e);
+		return closed_by(mq, "channel", method, e);
 	default:
 		return unexpected(mq, e);
 	}
@@ -423,7 +423,7 @@ static bool on_connection_method(struct mq *mq, const amqp_method_t *method, str
 		event->kind = MQ_UNBLOCKED;
 		return true;
 	case AMQP_CONNECTION_CLOSE_METHOD:
-		return mq_closed(mq, "connection", method, e);
+		return closed_by(mq, "connection", method, e);
 	default:
 		return unexpected(mq, e);
 	}
@@ -472,7 +472,7 @@ bool mq_next(struct mq *mq, struct mq_event *event, int timeout_ms, struct err *
 	if (mq->lost || mq->channel_closed)
 		return mq_lost(mq, "reading", AMQP_STATUS_SOCKET_CLOSED, e);
 	while (event->kind == MQ_NOTHING) {
-		struct timeval wait = mq_timeval(timeout_ms > 0 ? timeout_ms : 0);
+		struct timeval wait = timeval_of(timeout_ms > 0 ? timeout_ms : 0);
 		amqp_frame_t frame;
 		int status = amqp_simple_wait_frame_noblock(mq->conn, &frame, &wait);
 

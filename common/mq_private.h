@@ -21,11 +21,8 @@ struct mq {
 	struct mq_incoming in;
 };
 
-struct timeval mq_timeval(int64_t ms);
-
 /* Each sets `e` and returns false; `what` begins the text. */
 bool mq_lost(struct mq *mq, const char *what, int status, struct err *e);
-bool mq_closed(struct mq *mq, const char *what, const amqp_method_t *method, struct err *e);
 
 /* True when the reply is a good one. */
 bool mq_reply(struct mq *mq, const char *what, amqp_rpc_reply_t reply, struct err *e);

@@ -126,8 +126,3 @@ bool trace_state_ok(const char *text)
 	}
 	return true;
 }
-
-void trace_id_text(const struct trace *t, char out[33])
-{
-	*write_hex(out, t->trace_id, 16) = '\0';
-}

@@ -164,9 +164,7 @@ void db_batch_clear(struct db_batch *b);
 /* ---- results (of either form) ---- */
 
 int db_rows(const struct db_result *r);
-int db_affected(const struct db_result *r); /* rows that an INSERT, UPDATE or DELETE touched */
 int db_columns(const struct db_result *r);
-const char *db_column_name(const struct db_result *r, int col);
 bool db_is_null(const struct db_result *r, int row, int col);
 /* NUL-terminated, valid as long as the result; for TEXT, JSON, JSONB, BYTEA in binary form, for
  * everything in text form. */

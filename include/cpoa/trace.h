@@ -31,7 +31,4 @@ void trace_text(const struct trace *t, char out[TRACE_PARENT_SIZE]);
 /* Whether a tracestate may be passed on: 1 to TRACE_STATE_MAX printable ASCII characters. */
 bool trace_state_ok(const char *text);
 
-/* The trace id alone, 32 hexadecimal characters, for logs. */
-void trace_id_text(const struct trace *t, char out[33]);
-
 #endif

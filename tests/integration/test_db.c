@@ -246,9 +246,7 @@ Test(db, a_batch_commits_as_one)
 	cr_assert_eq(db_batch_add(&b, &insert, c), 0);
 	cr_assert_eq(db_batch_add(&b, &count_all, NULL), 1);
 	expect_batch(db, &b);
-	cr_assert_eq(db_affected(b.step[0].result), 2);
 	cr_assert_eq(db_int(b.step[1].result, 0, 0), 2);
-	cr_assert_str_eq(db_column_name(b.step[1].result, 0), "count");
 	cr_assert_eq(db_columns(b.step[1].result), 1);
 	db_batch_clear(&b);
 	release(c, 2);
@@ -439,11 +437,11 @@ Test(db, ten_thousand_rows_are_one_statement)
 		db_batch_init(&b);
 		db_batch_add(&b, &insert, c);
 		expect_batch(db, &b);
-		cr_assert_eq(db_affected(b.step[0].result), 10000);
 		db_batch_clear(&b);
 		db_column_reset(&c[0]);
 		db_column_reset(&c[1]);
 	}
+	cr_assert_eq(ask_int(db, "SELECT count(*) FROM t"), 2 * 10000);
 	cr_assert_eq(ask_int(db, "SELECT count(*) FROM t WHERE v IS NULL"), 2 * 3334);
 	release(c, 2);
 	db_close(db);

@@ -60,8 +60,6 @@ void *world_keep(struct world *w, void *thing, void (*release)(void *thing));
 
 /* ---- world_process.c ---- */
 
-void environment_set(struct environment *env, const char *name, const char *value);
-void environment_put(struct environment *env, const char *entry);
 void environment_release(struct environment *env);
 void world_environment(struct world *w, struct environment *env);
 /* stdout goes to `out` (-1: to the log), stderr to the log. */

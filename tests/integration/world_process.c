@@ -21,7 +21,7 @@ enum { ARGUMENTS_MAX = 40, LOG_MAX = 64 << 20, PORTS_FROM = 61000, PORTS = 4000 
 
 /* ---- environment ---- */
 
-void environment_put(struct environment *env, const char *entry)
+static void environment_put(struct environment *env, const char *entry)
 {
 	size_t n = strcspn(entry, "=") + 1;
 	int i = 0;
@@ -37,7 +37,7 @@ void environment_put(struct environment *env, const char *entry)
 	env->entry[i] = xstrdup(entry);
 }
 
-void environment_set(struct environment *env, const char *name, const char *value)
+static void environment_set(struct environment *env, const char *name, const char *value)
 {
 	char entry[1024];
 

@@ -19,7 +19,6 @@ struct message {
 	char *body, *message_id, *key, *workflow_id, *reply_to; /* NULL: absent */
 	bool redelivered;
 	int64_t delivered_us; /* last time */
-	int64_t acked_us;     /* 0: not yet */
 	bool of_ended;	      /* its workflow had ended when it was acked */
 };
 

@@ -61,7 +61,6 @@ void world_acked(struct message *m)
 	if (!w && !is_buried(m))
 		sim_fail("message %d (%s %s) was acked, and nothing of it is committed", m->number,
 			 workflow_types[m->type], key_of(m));
-	m->acked_us = sim_now_us();
 	m->of_ended = w && !w->claimed && !is_buried(m);
 }
 

@@ -41,7 +41,7 @@ struct task_row {
 struct event_row {
 	struct uuid id, workflow_id;
 	char *type, *body, *reply_to, *correlation_id;
-	int64_t claimed_by, created_us;
+	int64_t claimed_by;
 };
 
 struct letter_row {

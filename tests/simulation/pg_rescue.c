@@ -98,7 +98,6 @@ struct db_result *pg_tell_again(const struct statement *s)
 			.workflow_id = id,
 			.type = xstrdup(w->terminal_type),
 			.claimed_by = s->lease,
-			.created_us = cell_time(&s->p->p[2], 0),
 		};
 		event_result(r, &pg.events[pg.n_events++]);
 	}

@@ -258,7 +258,6 @@ static void tell(const struct statement *s)
 			.reply_to = cell_text(&c[6], i),
 			.correlation_id = cell_text(&c[7], i),
 			.claimed_by = s->lease,
-			.created_us = cell_time(&c[8], 0),
 		};
 	}
 }

@@ -6,7 +6,7 @@
 #include "ctl/ctl.h"
 #include "ctl/output.h"
 
-int exit_code_of(const struct err *e)
+static int exit_code_of(const struct err *e)
 {
 	switch (e->class) {
 	case ERR_USAGE:

@@ -17,7 +17,6 @@
 
 /* Prints the error's text and returns its code: usage 2, lost 4, refused 5, anything else 1. */
 int complain(const struct err *e);
-int exit_code_of(const struct err *e);
 int complain_client(const struct cpoa_client_error *error); /* usage 2, anything else 4 */
 
 int load_settings(struct settings *s);

@@ -39,7 +39,8 @@ int output_width(void)
 	return 0;
 }
 
-bool output_coloured(void)
+/* Whether stdout is a terminal and NO_COLOR is unset or empty (no-color.org). */
+static bool coloured(void)
 {
 	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
 
@@ -64,7 +65,7 @@ const char *status_colour(const char *status)
 		{"wrong", "\033[31m"},
 	};
 
-	if (!status || !output_coloured())
+	if (!status || !coloured())
 		return "";
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++)
 		if (strcmp(status, table[i].status) == 0)

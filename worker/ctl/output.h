@@ -21,9 +21,6 @@ enum { TEXT_CLEAN_MAX = 64 << 10 }; /* bytes of one text that are shown */
  * wins. */
 int output_width(void);
 
-/* Whether stdout is a terminal and NO_COLOR is unset or empty (no-color.org). */
-bool output_coloured(void);
-
 /* The escape sequence for a status ("completed", "failed", …), "" when there is none or colours are
  * off; and its end. */
 const char *status_colour(const char *status);

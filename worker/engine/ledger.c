@@ -40,7 +40,8 @@ static bool is_locked(const struct err *e)
 	return strcmp(e->code, "55P03") == 0;
 }
 
-bool ledger_run_batch(struct ledger *l, struct err *e)
+/* Closes the batch and runs it, waiting out what may pass. False: ERR_LOST or ERR_REJECT. */
+static bool run_batch(struct ledger *l, struct err *e)
 {
 	batch_close(&l->batch);
 	FAULT_WHEN(l->batch.n, committing);
@@ -139,7 +140,7 @@ static void set_aside(struct ledger *l, struct run *run, const char *why, bool *
 							 l->batch.columns[SQL_LET_GO]);
 		/* A claim that cannot be given back would keep it from everybody for as long as we
 		 * live: it ends with the session. */
-		if (!ledger_run_batch(l, &e))
+		if (!run_batch(l, &e))
 			ledger_session_lost(l, &e);
 	}
 	aftermath_lost(l->house, run);
@@ -171,7 +172,7 @@ static void commit_singly(struct ledger *l)
 		batch_begin(&l->batch, l->lease);
 		if (!batch_add(&l->batch, runs[i]))
 			BUG("an empty batch refused a run");
-		if (ledger_run_batch(l, &e)) {
+		if (run_batch(l, &e)) {
 			batch_succeeded(l);
 		} else if (e.class == ERR_LOST) {
 			ledger_session_lost(l, &e);
@@ -234,7 +235,7 @@ static void commit(struct ledger *l)
 	fill_strikes(l);
 	if (l->batch.n == 0 && !l->strikes.head)
 		return;
-	if (ledger_run_batch(l, &e)) {
+	if (run_batch(l, &e)) {
 		batch_succeeded(l);
 	} else if (e.class == ERR_LOST) {
 		ledger_session_lost(l, &e);

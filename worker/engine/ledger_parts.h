@@ -42,9 +42,6 @@ struct pardon {
 	int64_t lease;
 };
 
-/* Closes the batch and runs it, waiting out what may pass. False: ERR_LOST or ERR_REJECT. */
-MUST_CHECK bool ledger_run_batch(struct ledger *l, struct err *e);
-
 /* Runs the batch once. What the server answers, good or bad, says that it keeps the lease for as
  * long again. */
 MUST_CHECK bool ledger_try_batch(struct ledger *l, struct err *e);

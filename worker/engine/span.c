@@ -77,7 +77,8 @@ size_t span_size(const struct span *span)
 
 /* ---- JSON ---- */
 
-void span_quote(struct strbuf *out, const char *text)
+/* Appends a text as a JSON string with its quotes. */
+static void quote(struct strbuf *out, const char *text)
 {
 	size_t len = strlen(text);
 
@@ -102,9 +103,9 @@ void span_quote(struct strbuf *out, const char *text)
 void span_pair(struct strbuf *out, const char *key, const char *value)
 {
 	strbuf_adds(out, "{\"key\":");
-	span_quote(out, key);
+	quote(out, key);
 	strbuf_adds(out, ",\"value\":{\"stringValue\":");
-	span_quote(out, value);
+	quote(out, value);
 	strbuf_adds(out, "}}");
 }
 
@@ -163,7 +164,7 @@ static void add_status(struct strbuf *out, const struct span *span)
 	strbuf_addf(out, ",\"status\":{\"code\":%d", STATUS_CODE_ERROR);
 	if (span->message) {
 		strbuf_adds(out, ",\"message\":");
-		span_quote(out, span->text + span->message);
+		quote(out, span->text + span->message);
 	}
 	strbuf_addc(out, '}');
 }
@@ -182,10 +183,10 @@ void span_json(struct strbuf *out, const struct span *span)
 	}
 	if (span->state) {
 		strbuf_adds(out, ",\"traceState\":");
-		span_quote(out, span->text + span->state);
+		quote(out, span->text + span->state);
 	}
 	strbuf_addf(out, ",\"flags\":%u,\"name\":", (unsigned)span->trace.flags);
-	span_quote(out, span->text + span->name);
+	quote(out, span->text + span->name);
 	strbuf_addf(out, ",\"kind\":%d,", (int)span->kind);
 	add_time(out, "startTimeUnixNano", span->start_us);
 	strbuf_addc(out, ',');

@@ -61,9 +61,6 @@ size_t span_size(const struct span *span);
 /* Appends it as a JSON object. */
 void span_json(struct strbuf *out, const struct span *span);
 
-/* Appends a text as a JSON string with its quotes. */
-void span_quote(struct strbuf *out, const char *text);
-
 /* Appends {"key":…,"value":{"stringValue":…}}. */
 void span_pair(struct strbuf *out, const char *key, const char *value);
 

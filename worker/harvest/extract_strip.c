@@ -73,7 +73,7 @@ struct tag {
 	unsigned hash;
 	enum fate fate;
 	size_t index; /* in elements */
-	bool closing, self_closed;
+	bool closing;
 };
 
 static unsigned hash_of(const char *name)
@@ -115,12 +115,10 @@ static const char *skip_past(const char *s, const char *end, const char *word, s
 }
 
 /* At the start of an attribute, or where the tag ends: at `>`, or the page. */
-static const char *skip_to_attribute(struct pass *p, struct tag *tag)
+static const char *skip_to_attribute(struct pass *p)
 {
-	while (p->at < p->end && (isspace((unsigned char)*p->at) || *p->at == '/')) {
-		tag->self_closed = *p->at == '/';
+	while (p->at < p->end && (isspace((unsigned char)*p->at) || *p->at == '/'))
 		p->at++;
-	}
 	return p->at;
 }
 
@@ -199,7 +197,7 @@ static bool read_attributes(struct pass *p, struct tag *tag, struct strbuf *out)
 	bool is_og = false, is_jsonld = false;
 	struct slice content = {NULL, 0};
 	unsigned seen = 0;
-	while (skip_to_attribute(p, tag) < p->end && *p->at != '>') {
+	while (skip_to_attribute(p) < p->end && *p->at != '>') {
 		struct slice value;
 		struct slice name = read_attribute(p, &value);
 		if (tag->fate == META && slice_is(name, "property"))

@@ -48,7 +48,6 @@ struct harvest {
 	char search_error[ERR_TEXT_MAX]; /* why there are no pages */
 	struct page *pages;
 	int n_pages, n_over;
-	bool over;
 };
 
 /* ---- pages ---- */
@@ -56,7 +55,6 @@ struct harvest {
 /* The caller touches nothing afterwards: the owner may have freed the harvest. */
 static void end(struct harvest *h)
 {
-	h->over = true;
 	h->done(h, h->owner);
 }
 

@@ -41,7 +41,6 @@ static bool end(struct page *page, enum page_outcome outcome, const char *fmt, .
 	vsnprintf(page->message, sizeof(page->message), fmt, ap);
 	va_end(ap);
 	page->outcome = outcome;
-	page->over = true;
 	return false;
 }
 

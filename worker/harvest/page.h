@@ -43,7 +43,6 @@ struct page {
 	void *owner;
 
 	/* what came of it */
-	bool over;
 	enum page_outcome outcome;
 	char message[320];
 	char *text;

@@ -104,12 +104,6 @@ void text_break(struct text *t)
 	t->space = false;
 }
 
-void text_drop(struct text *t)
-{
-	strbuf_cut(&t->out, t->start);
-	t->space = false;
-}
-
 size_t text_measure(const char *s, size_t len)
 {
 	size_t n = 0;

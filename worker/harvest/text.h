@@ -27,9 +27,6 @@ void text_add(struct text *t, const char *s, size_t len);
 /* Ends the paragraph; ends nothing when it is empty. */
 void text_break(struct text *t);
 
-/* Takes the present paragraph back. */
-void text_drop(struct text *t);
-
 /* How long `s` is to a reader, in characters: a run of whitespace counts as one, and an ideograph
  * or a syllable of Hangul as two, for it says more than a letter. */
 size_t text_measure(const char *s, size_t len);
