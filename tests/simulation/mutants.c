@@ -24,8 +24,8 @@ void __real_ledger_commit(struct ledger *l, struct run *run);
 void __wrap_ledger_commit(struct ledger *l, struct run *run);
 void __real_outbox_publish(struct outbox *o, struct mail_list *events);
 void __wrap_outbox_publish(struct outbox *o, struct mail_list *events);
-void __real_rescue_duplicates(struct ledger *l);
-void __wrap_rescue_duplicates(struct ledger *l);
+void __real_duplicates_settle(struct ledger *l);
+void __wrap_duplicates_settle(struct ledger *l);
 struct errand __real_call_begin(struct call *call, const struct policy *policy, int64_t now_us);
 struct errand __wrap_call_begin(struct call *call, const struct policy *policy, int64_t now_us);
 
@@ -82,10 +82,10 @@ struct errand __wrap_call_begin(struct call *call, const struct policy *policy, 
  * noted, not the moment. */
 static const struct ledger *among_duplicates;
 
-void __wrap_rescue_duplicates(struct ledger *l)
+void __wrap_duplicates_settle(struct ledger *l)
 {
 	among_duplicates = l;
-	__real_rescue_duplicates(l);
+	__real_duplicates_settle(l);
 	among_duplicates = NULL;
 }
 

@@ -59,7 +59,7 @@ struct db_result *pg_find_duplicates(const struct statement *s)
 	return r;
 }
 
-/* Columns of an event for publish_rows() in rescue.c. */
+/* Columns of an event for events_publish_rows() in ledger_read.c. */
 static void event_result(struct db_result *r, const struct event_row *v)
 {
 	const struct workflow_row *w = pg_workflow(&v->workflow_id);

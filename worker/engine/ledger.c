@@ -1,5 +1,5 @@
-/* ledger: the thread and the commits. The session: ledger_session.c; what is claimed from dead
- * workers: rescue.c. */
+/* ledger: the thread and the commits. The session: ledger_session.c; jobs that were there already:
+ * duplicates.c; what is claimed from dead workers: rescue.c. */
 #include "engine/ledger.h"
 
 #include <assert.h>
@@ -374,9 +374,9 @@ static void *ledger_thread(void *arg)
 			take_delayed(l);
 		commit(l);
 		if (l->db && l->duplicates.head)
-			rescue_duplicates(l);
+			duplicates_settle(l);
 		if (l->db && l->lookups.head)
-			rescue_lookups(l);
+			lookups_answer(l);
 		if (l->db)
 			db_take_notes(l->db, on_notify, l);
 		if (l->db)

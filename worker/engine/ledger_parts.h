@@ -1,4 +1,5 @@
-/* ledger_parts: what ledger.c and rescue.c share. The ledger's thread alone. */
+/* ledger_parts: what the files of the ledger share: ledger*.c, duplicates.c, rescue.c. The ledger's
+ * thread alone. */
 #ifndef ENGINE_LEDGER_PARTS_H
 #define ENGINE_LEDGER_PARTS_H
 
@@ -52,15 +53,38 @@ void ledger_try_session(struct ledger *l);
 /* The session is gone; everything held under its lease is void. */
 void ledger_session_lost(struct ledger *l, const struct err *e);
 
+/* ---- ledger_read.c: what is read, not committed ---- */
+
+/* A transaction that reads: begin, fill the columns of its statements, add each, go. */
+void read_begin(struct ledger *l);
+void read_add(struct ledger *l, enum sql_id id);
+/* False: the session is gone, or (a bug of ours) a statement was refused; both are told and the
+ * round is over. */
+bool read_go(struct ledger *l);
+
+/* To be freed; NULL where the row has a null. */
+char *cell_copy(const struct db_result *r, int row, int col);
+
+/* An event of a type ("TYPE.KIND") that this version knows, without ids and body; else NULL. */
+struct event *event_of_type(const char *text);
+
+/* Hands the outbox events whose rows are this lease's. Columns: event_id, workflow_id, event_type,
+ * reply_to, correlation_id, body. */
+void events_publish_rows(struct ledger *l, const struct db_result *r);
+
+/* Answers the calls on l->lookups. */
+void lookups_answer(struct ledger *l);
+
+/* ---- duplicates.c ---- */
+
 /* Settles the jobs on l->duplicates: acks them, tells their end again, or finds that they are in
  * conflict. */
-void rescue_duplicates(struct ledger *l);
+void duplicates_settle(struct ledger *l);
+
+/* ---- rescue.c ---- */
 
 /* Takes back the deaths that were none. */
 void rescue_pardons(struct ledger *l);
-
-/* Answers the calls on l->lookups. */
-void rescue_lookups(struct ledger *l);
 
 /* Claims what dead workers have left behind, as far as there is room, and sets the next time to
  * look. */

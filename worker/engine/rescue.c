@@ -1,274 +1,16 @@
-/* rescue: what the ledger reads. Workflows and events of dead workers, and jobs that were there
- * already. */
-#include <stdio.h>
+/* rescue: what dead workers have left behind, workflows and events. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "cpoa/clock.h"
 
-#include "engine/aftermath.h"
 #include "engine/fault.h"
 #include "engine/ledger_parts.h"
-#include "engine/outbox.h"
 #include "engine/pool.h"
 #include "engine/say.h"
 #include "engine/stats.h"
 
 enum { CLAIM_MAX = 256, EVENTS_MAX = 500, DEAD_MAX = 64, MORE_MS = 20 };
-
-/* ---- one statement after another ---- */
-
-static void begin(struct ledger *l)
-{
-	batch_begin(&l->batch, l->lease);
-}
-
-static void add(struct ledger *l, enum sql_id id)
-{
-	l->batch.step[id] = db_batch_add(&l->batch.db, &sql_table[id], l->batch.columns[id]);
-}
-
-/* False: the session is gone, or (a bug of ours) a statement was refused; both are told and the
- * round is over. */
-static bool go(struct ledger *l)
-{
-	struct err e = {0};
-
-	if (ledger_try_batch(l, &e))
-		return true;
-	if (e.class == ERR_LOST)
-		ledger_session_lost(l, &e);
-	else
-		log_error("PostgreSQL refused a statement of the rescue", log_err(&e),
-			  log_str("error.code", e.code), LOG_END);
-	return false;
-}
-
-/* ---- events ---- */
-
-static char *copy(const struct db_result *r, int row, int col)
-{
-	return db_is_null(r, row, col) ? NULL
-				       : xstrndup(db_text(r, row, col), db_length(r, row, col));
-}
-
-/* An event of a type ("TYPE.KIND") that this version knows, without ids and body; else NULL. */
-static struct event *event_of_type(const char *text)
-{
-	const char *dot = strrchr(text, '.');
-	struct event *event;
-	enum event_kind kind;
-
-	if (!dot || !event_kind_from_name(dot + 1, &kind))
-		return NULL;
-	for (int i = 0; i < WORKFLOW_COUNT; i++) {
-		size_t n = strlen(workflow_types[i]);
-
-		if (n != (size_t)(dot - text) || strncmp(text, workflow_types[i], n) != 0)
-			continue;
-		event = xcalloc(1, sizeof(*event));
-		event->type = workflow_types[i];
-		event->kind = kind;
-		return event;
-	}
-	return NULL;
-}
-
-/* Columns: event_id, workflow_id, event_type, reply_to, correlation_id, body. */
-static struct event *event_from_row(struct ledger *l, const struct db_result *r, int row)
-{
-	struct event *event = db_is_null(r, row, 5) ? NULL : event_of_type(db_text(r, row, 2));
-
-	if (!event)
-		return NULL;
-	event->id = db_uuid(r, row, 0);
-	event->workflow_id = db_uuid(r, row, 1);
-	event->reply_to = copy(r, row, 3);
-	event->correlation_id = copy(r, row, 4);
-	event->body = copy(r, row, 5);
-	event->len = db_length(r, row, 5);
-	event->stored = true;
-	event->lease = l->lease;
-	return event;
-}
-
-static void publish_rows(struct ledger *l, const struct db_result *r)
-{
-	struct mail_list events = {0}, later = {0};
-
-	for (int i = 0; r && i < db_rows(r); i++) {
-		struct event *event = event_from_row(l, r, i);
-
-		/* Rows come in no order, and a start is to be told before its end. */
-		if (event)
-			mail_append(event->kind == EVENT_STARTED ? &events : &later, &event->mail);
-		else
-			log_error("an event in the outbox cannot be read",
-				  log_str("event.type", db_text(r, i, 2)), LOG_END);
-	}
-	mail_join(&events, &later);
-	if (events.head)
-		outbox_publish(l->house->outbox, &events);
-}
-
-/* ---- jobs that were there already ---- */
-
-static void conflict(struct run *run, const char *why)
-{
-	run->duplicate = false; /* it is judged: what follows is a refusal like any other */
-	run->verdict = JOB_IDEMPOTENCY_CONFLICT;
-	run->verdict_text = xstrdup(why);
-}
-
-/* Columns: workflow_id, digest and terminal_event_id of the job with this key; whether our own id
- * is taken; type and text of the terminal event. */
-static bool judge(struct ledger *l, struct run *run, const struct db_result *r, int row, bool *tell)
-{
-	bool same_key = !db_is_null(r, row, 0);
-
-	*tell = false;
-	if (same_key && db_length(r, row, 1) == DIGEST_SIZE &&
-	    memcmp(db_text(r, row, 1), run->job.digest, DIGEST_SIZE) == 0) {
-		*tell = !db_is_null(r, row, 2);
-		return true;
-	}
-	if (same_key)
-		conflict(run, "an earlier job of this type has the same idempotency key and "
-			      "another body; give a new job a new key");
-	else if (db_int(r, row, 3))
-		conflict(run,
-			 "the X-Workflow-ID is another workflow's; give each job an id of its own");
-	else
-		run->duplicate = false; /* what it collided with is gone again: it is admitted like
-					   any other */
-	mail_append(&l->waiting, &run->mail);
-	return false;
-}
-
-/* Each who sends an ended job again gets the answer, whoever else has asked for it. */
-static void reply_to(struct ledger *l, const struct run *run, const struct db_result *r, int row,
-		     struct mail_list *replies)
-{
-	struct event *event;
-
-	if (!run->job.reply_to || db_is_null(r, row, 4) || db_is_null(r, row, 5))
-		return;
-	event = event_of_type(db_text(r, row, 4));
-	if (!event)
-		return;
-	event->id = db_uuid(r, row, 2);
-	event->workflow_id = db_uuid(r, row, 0);
-	event->reply_to = xstrdup(run->job.reply_to);
-	event->correlation_id = run->job.correlation_id ? xstrdup(run->job.correlation_id) : NULL;
-	event->body = copy(r, row, 5);
-	event->len = db_length(r, row, 5);
-	event->reply_only = true;
-	event->lease = l->lease;
-	mail_append(replies, &event->mail);
-}
-
-static bool find_duplicates(struct ledger *l)
-{
-	struct db_column *c = l->batch.columns[SQL_FIND_DUPLICATES];
-
-	begin(l);
-	for (struct mail *mail = l->duplicates.head; mail; mail = mail->next) {
-		const struct job *job = &mail_of(mail, struct run, mail)->job;
-
-		db_put_text(&c[1], job->workflow->type);
-		db_put_text(&c[2], job->key);
-		db_put_uuid(&c[3], &job->workflow_id);
-	}
-	add(l, SQL_FIND_DUPLICATES);
-	return go(l);
-}
-
-void rescue_duplicates(struct ledger *l)
-{
-	struct mail_list known = {0}, replies = {0}, list;
-	struct db_column *c = l->batch.columns[SQL_TELL_AGAIN];
-	struct db_batch found;
-	struct mail *mail;
-	bool tell;
-	int row = 0;
-
-	if (!find_duplicates(l))
-		return;
-	/* The answer is read while the next statement is put together. */
-	found = l->batch.db;
-	db_batch_init(&l->batch.db);
-	begin(l);
-	list = l->duplicates;
-	l->duplicates = (struct mail_list){0};
-	while ((mail = mail_shift(&list))) {
-		struct run *run = mail_of(mail, struct run, mail);
-		struct uuid id = db_uuid(found.step[0].result, row, 0);
-
-		if (judge(l, run, found.step[0].result, row++, &tell)) {
-			mail_append(&known, mail);
-			if (tell) {
-				db_put_uuid(&c[1], &id);
-				reply_to(l, run, found.step[0].result, row - 1, &replies);
-			}
-		}
-	}
-	db_batch_clear(&found);
-	if (c[1].n) {
-		db_put_time(&c[2], clock_wall_us());
-		add(l, SQL_TELL_AGAIN);
-		if (!go(l)) {
-			while ((mail = mail_shift(&replies)))
-				event_free(mail_of(mail, struct event, mail));
-			while ((mail = mail_shift(&known)))
-				aftermath_lost(l->house, mail_of(mail, struct run, mail));
-			return;
-		}
-		publish_rows(l, batch_result(&l->batch, SQL_TELL_AGAIN));
-	}
-	if (replies.head)
-		outbox_publish(l->house->outbox, &replies);
-	while ((mail = mail_shift(&known)))
-		aftermath_duplicate(l->house, mail_of(mail, struct run, mail));
-}
-
-/* ---- what workflows ask of our own tables ---- */
-
-/* A call's name is "topic_UUID"; columns: the answer as JSON. */
-void rescue_lookups(struct ledger *l)
-{
-	const struct db_result *r;
-	struct mail *mail;
-	struct uuid id;
-	int row = 0;
-
-	begin(l);
-	for (mail = l->lookups.head; mail; mail = mail->next) {
-		const char *name = mail_of(mail, struct call, mail)->name;
-
-		if (!uuid_from_text(&id, name + strlen("topic_")))
-			BUG("a look-up named %s", name);
-		db_put_uuid(batch_column(&l->batch, SQL_FIND_TOPICS, 1), &id);
-	}
-	add(l, SQL_FIND_TOPICS);
-	if (!go(l))
-		return;
-	r = batch_result(&l->batch, SQL_FIND_TOPICS);
-	while ((mail = mail_shift(&l->lookups))) {
-		struct call *call = mail_of(mail, struct call, mail);
-
-		call->answer = (struct answer){
-			.kind = ANSWER_CAME,
-			.status = 200,
-			.retry_after_ms = -1,
-			.body = xstrndup(db_text(r, row, 0), db_length(r, row, 0)),
-			.len = db_length(r, row, 0),
-		};
-		row++;
-		pool_bring(l->house->pool, call);
-	}
-}
-
-/* ---- orphans ---- */
 
 static const char *text_or_null(struct run *run, const struct db_result *r, int row, int col)
 {
@@ -347,12 +89,12 @@ static bool load_calls(struct ledger *l)
 {
 	const struct db_result *r;
 
-	begin(l);
+	read_begin(l);
 	for (struct mail *mail = l->claimed.head; mail; mail = mail->next)
 		db_put_uuid(batch_column(&l->batch, SQL_LOAD_CALLS, 1),
 			    &mail_of(mail, struct run, mail)->job.workflow_id);
-	add(l, SQL_LOAD_CALLS);
-	if (!go(l))
+	read_add(l, SQL_LOAD_CALLS);
+	if (!read_go(l))
 		return false;
 	r = batch_result(&l->batch, SQL_LOAD_CALLS);
 	for (int row = 0; row < db_rows(r); row++) {
@@ -429,7 +171,7 @@ static bool claim(struct ledger *l, const int64_t *dead, int n_dead, int limit)
 	const struct db_result *r;
 	int n = 0;
 
-	begin(l);
+	read_begin(l);
 	for (int i = 0; i < n_dead; i++) {
 		db_put_int(&c[1], dead[i]);
 		db_put_int(&o[1], dead[i]);
@@ -440,12 +182,12 @@ static bool claim(struct ledger *l, const int64_t *dead, int n_dead, int limit)
 	db_put_text(&c[5], l->house->worker_name);
 	db_put_int(&c[6], l->house->settings->max_claims);
 	db_put_int(&o[2], EVENTS_MAX);
-	add(l, SQL_CLAIM);
-	add(l, SQL_CLAIM_EVENTS);
-	if (!go(l))
+	read_add(l, SQL_CLAIM);
+	read_add(l, SQL_CLAIM_EVENTS);
+	if (!read_go(l))
 		return false;
 	FAULT_WHEN(db_rows(batch_result(&l->batch, SQL_CLAIM)) > 0, rescuing);
-	publish_rows(l, batch_result(&l->batch, SQL_CLAIM_EVENTS));
+	events_publish_rows(l, batch_result(&l->batch, SQL_CLAIM_EVENTS));
 	r = batch_result(&l->batch, SQL_CLAIM);
 	for (; n < db_rows(r); n++) {
 		struct run *run = run_from_row(l, r, n);
@@ -471,7 +213,7 @@ void rescue_pardons(struct ledger *l)
 
 	if (!list.head)
 		return;
-	begin(l);
+	read_begin(l);
 	while ((mail = mail_shift(&list))) {
 		struct pardon *pardon = mail_of(mail, struct pardon, mail);
 
@@ -479,17 +221,17 @@ void rescue_pardons(struct ledger *l)
 		db_put_int(&c[2], pardon->lease);
 		free(pardon);
 	}
-	add(l, SQL_FORGIVE);
-	(void)go(l);
+	read_add(l, SQL_FORGIVE);
+	(void)read_go(l);
 }
 
 static void drop_leases(struct ledger *l, const int64_t *dead, int n_dead)
 {
-	begin(l);
+	read_begin(l);
 	for (int i = 0; i < n_dead; i++)
 		db_put_int(batch_column(&l->batch, SQL_DROP_LEASES, 1), dead[i]);
-	add(l, SQL_DROP_LEASES);
-	(void)go(l);
+	read_add(l, SQL_DROP_LEASES);
+	(void)read_go(l);
 }
 
 /* Those that run here and are to be cancelled. One that has ended meanwhile is not found. */
@@ -517,12 +259,12 @@ void rescue_orphans(struct ledger *l)
 	l->rescue_at_us = clock_mono_us() + rng_between(&l->rng, interval / 2, interval);
 	if (!take_over(l))
 		return;
-	begin(l);
+	read_begin(l);
 	db_put_int(batch_column(&l->batch, SQL_DEAD_LEASES, 1), LEASE_CLASS);
 	put_types(l, batch_column(&l->batch, SQL_DEAD_LEASES, 2));
-	add(l, SQL_DEAD_LEASES);
-	add(l, SQL_CANCELLED);
-	if (!go(l))
+	read_add(l, SQL_DEAD_LEASES);
+	read_add(l, SQL_CANCELLED);
+	if (!read_go(l))
 		return;
 	cancel_asked(l);
 	r = batch_result(&l->batch, SQL_DEAD_LEASES);
