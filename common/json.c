@@ -3,7 +3,6 @@
 #include <assert.h>
 #include <limits.h>
 #include <math.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,7 +10,7 @@
 
 #include "json_private.h"
 
-/* More than anybody may ask for. */
+/* More than anybody may ask for; json_tree() calls itself as often. */
 enum { PARSER_DEPTH = 256 };
 
 /* ---- UTF-8 ---- */
@@ -94,20 +93,25 @@ size_t utf8_cut(const char *s, size_t len, size_t max)
 
 size_t utf8_count(const char *s, size_t len)
 {
-	size_t n = 0;
+	size_t n = len, at = 0;
 
-	for (size_t i = 0; i < len; i++)
-		n += !is_tail(s + i);
+	/* A tail has its top bit set and the next one not. */
+	for (; len - at >= 8; at += 8) {
+		uint64_t x = json_load8(s + at), tails = x & ~(x << 1) & JSON_TOPS;
+
+		n -= (size_t)__builtin_popcountll(tails);
+	}
+	for (; at < len; at++)
+		n -= is_tail(s + at);
 	return n;
 }
 
 /* ---- reading ---- */
 
 /*
- * json-c judges how tokens follow each other; the tokens themselves are judged here first, because
- * it takes some that are not JSON (NaN, 01, control characters in strings) and some that PostgreSQL
- * does not. One pass looks; only when it found something to replace does a second one, the same
- * code, write a mended copy.
+ * json_tree() judges how tokens follow each other; the tokens themselves are judged here first. One
+ * pass looks; only when it found something that PostgreSQL does not take does a second one, the
+ * same code, write a mended copy.
  */
 struct scan {
 	const char *s;
@@ -230,8 +234,7 @@ static bool scan_number(struct scan *sc)
 	    !number_fits(sc->s + from, sc->at - from, places, exponent))
 		replace(sc, from, "null", "a number beyond the range of a double");
 	else if (whole && !integer_fits(sc->s + digits_at, digits, digits_at > from))
-		/* With an exponent json-c reads it as a double, and of doubles it keeps the text.
-		 */
+		/* With an exponent it is a double, and of doubles json-c keeps the text. */
 		replace(sc, sc->at, "e0", NULL);
 	return true;
 }
@@ -407,65 +410,17 @@ static enum json_verdict refuse(struct err *e, enum json_verdict verdict, const 
 	return verdict;
 }
 
-/*
- * A parser for each thread, kept: it is a table for as many levels as may come. How deep this text
- * may be was checked before; json-c counts the scalars in the innermost array as one level more.
- */
-static pthread_key_t parser_key;
-static pthread_once_t parser_once = PTHREAD_ONCE_INIT;
-
-static void free_parser(void *tok)
+static enum json_verdict parse(const char *text, size_t len, struct json_object **out,
+			       struct err *e)
 {
-	json_tokener_free(tok);
-}
+	const char *wrong;
 
-static void make_parser_key(void)
-{
-	if (pthread_key_create(&parser_key, free_parser) != 0)
-		BUG("no thread key for a JSON parser");
-}
-
-static struct json_tokener *parser(int depth_max)
-{
-	struct json_tokener *tok;
-
-	pthread_once(&parser_once, make_parser_key);
-	tok = pthread_getspecific(parser_key);
-	if (!tok) {
-		tok = json_tokener_new_ex(PARSER_DEPTH);
-		if (!tok || pthread_setspecific(parser_key, tok) != 0)
-			BUG("out of memory for a JSON parser");
-		json_tokener_set_flags(tok, JSON_TOKENER_STRICT);
-	}
-	assert(depth_max < PARSER_DEPTH);
-	json_tokener_reset(tok);
-	return tok;
-}
-
-static enum json_verdict parse(const char *text, size_t len, int depth_max,
-			       struct json_object **out, struct err *e)
-{
-	struct json_tokener *tok = parser(depth_max);
-	enum json_tokener_error error;
-	size_t end;
-
-	*out = json_tokener_parse_ex(tok, text, (int)len);
-	error = json_tokener_get_error(tok);
-	end = json_tokener_get_parse_end(tok);
-	/* A number may go on behind the text that it has; an end of text tells it that this one
-	 * does not. */
-	if (error == json_tokener_continue) {
-		*out = json_tokener_parse_ex(tok, "", 1);
-		error = json_tokener_get_error(tok);
-	}
-	if (error == json_tokener_success && end == len)
+	*out = json_tree(text, len, &wrong);
+	if (!wrong)
 		return JSON_OK;
-	json_object_put(*out);
-	*out = NULL;
-	json_tokener_reset(tok);
-	if (error == json_tokener_continue || end == len)
-		return refuse(e, JSON_SYNTAX, "the text ends too early", len);
-	return refuse(e, JSON_SYNTAX, "something unexpected", end);
+	return refuse(e, JSON_SYNTAX,
+		      wrong == text + len ? "the text ends too early" : "something unexpected",
+		      (size_t)(wrong - text));
 }
 
 static enum json_verdict read_text(const char *text, size_t len, int depth_max, enum json_mode mode,
@@ -488,7 +443,7 @@ static enum json_verdict read_text(const char *text, size_t len, int depth_max, 
 						 : "one array or object too many",
 					 sc.at);
 	if (!sc.replaced)
-		return parse(text, sc.len, depth_max, out, e);
+		return parse(text, sc.len, out, e);
 
 	/* Parsed even when it will be refused: what is not JSON at all is to be called that. */
 	*as_is = false;
@@ -498,7 +453,7 @@ static enum json_verdict read_text(const char *text, size_t len, int depth_max, 
 	if (!scan_tokens(&sc))
 		BUG("a second look at the same text differs");
 	strbuf_add(&mended, text + sc.copied, sc.len - sc.copied);
-	verdict = parse(mended.buf, mended.len, depth_max, out, e);
+	verdict = parse(mended.buf, mended.len, out, e);
 	if (verdict == JSON_OK && sc.flaw && mode == JSON_STRICT) {
 		json_put(out);
 		return refuse(e, JSON_UNSTORABLE, sc.flaw, sc.flaw_at);

@@ -1,10 +1,12 @@
-/* json_private: eight bytes of text at a time, for json.c and json_text.c. */
+/* json_private: what json.c, json_text.c and json_tree.c share; eight bytes of text at a time. */
 #ifndef COMMON_JSON_PRIVATE_H
 #define COMMON_JSON_PRIVATE_H
 
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+
+#include "cpoa/json.h"
 
 #define JSON_ONES UINT64_C(0x0101010101010101)
 #define JSON_TOPS UINT64_C(0x8080808080808080)
@@ -39,5 +41,40 @@ static inline size_t json_before(uint64_t tops)
 	return 0; /* one byte at a time will do */
 #endif
 }
+
+static inline const char *json_skip_space(const char *s, const char *end)
+{
+	while (s < end && (*s == ' ' || *s == '\t' || *s == '\n' || *s == '\r'))
+		s++;
+	return s;
+}
+
+/* Behind the closing quote of a string that is known to be whole, and begins at `s`. */
+static inline const char *json_skip_string(const char *s, const char *end)
+{
+	s++;
+	for (;;) {
+		while (end - s >= 8) {
+			uint64_t escapes = json_escapes(json_load8(s));
+
+			if (escapes) {
+				s += json_before(escapes);
+				break;
+			}
+			s += 8;
+		}
+		if (*s == '"')
+			return s + 1;
+		s += *s == '\\' ? 2 : 1;
+	}
+}
+
+/*
+ * The tree of a text whose tokens json.c has judged and mended: integers fit, strings are UTF-8
+ * without NULs and end, halves of surrogate pairs have their other half; and it is nested no deeper
+ * than this may call itself. *wrong is NULL, or (the tree too) where something unexpected stands:
+ * text + len when the text ends too early.
+ */
+struct json_object *json_tree(const char *text, size_t len, const char **wrong);
 
 #endif

@@ -29,42 +29,46 @@ static void escape(struct strbuf *sb, unsigned char c)
 		strbuf_addf(sb, "\\u%04x", c);
 }
 
+/* How many bytes go in as they are. */
+static size_t plain(const char *s, size_t len)
+{
+	size_t at = 0;
+
+	for (; len - at >= 8; at += 8) {
+		uint64_t escapes = json_escapes(json_load8(s + at));
+
+		if (escapes) {
+			at += json_before(escapes);
+			break;
+		}
+	}
+	while (at < len && (unsigned char)s[at] >= 0x20 && s[at] != '"' && s[at] != '\\')
+		at++;
+	return at;
+}
+
 void json_add_string(struct strbuf *sb, const char *s, size_t len)
 {
-	size_t at = 0, from = 0;
+	size_t n = plain(s, len);
 
 	strbuf_addc(sb, '"');
-	for (;;) {
-		unsigned char c;
-
-		while (len - at >= 8) {
-			uint64_t escapes = json_escapes(json_load8(s + at));
-
-			if (escapes) {
-				at += json_before(escapes);
-				break;
-			}
-			at += 8;
-		}
-		if (at == len)
-			break;
-		c = (unsigned char)s[at];
-		if (c >= 0x20 && c != '"' && c != '\\') {
-			at++;
-			continue;
-		}
-		strbuf_add(sb, s + from, at - from);
-		escape(sb, c);
-		from = ++at;
+	while (n < len) {
+		strbuf_add(sb, s, n);
+		escape(sb, (unsigned char)s[n]);
+		s += n + 1;
+		len -= n + 1;
+		n = plain(s, len);
 	}
-	strbuf_add(sb, s + from, at - from);
+	strbuf_add(sb, s, len);
 	strbuf_addc(sb, '"');
 }
 
 /* A value ends in anything but these, so they tell whether one stands before. */
 static void separate(struct strbuf *sb)
 {
-	if (sb->len && !strchr("{[:", sb->buf[sb->len - 1]))
+	char c = sb->len ? sb->buf[sb->len - 1] : '{';
+
+	if (c != '{' && c != '[' && c != ':')
 		strbuf_addc(sb, ',');
 }
 
@@ -107,12 +111,34 @@ static void add_object(struct strbuf *sb, struct json_object *o)
 	strbuf_addc(sb, '}');
 }
 
+static char raw_mark; /* the userdata of a value that is written as it is */
+
+struct json_object *json_raw(const char *text, size_t len)
+{
+	struct json_object *o = json_object_new_string_len(text, (int)len);
+
+	if (!o)
+		BUG("out of memory for JSON");
+	json_object_set_userdata(o, &raw_mark, NULL);
+	return o;
+}
+
+static void add_text(struct strbuf *sb, struct json_object *o)
+{
+	const char *text = json_object_get_string(o);
+	size_t len = (size_t)json_object_get_string_len(o);
+
+	if (json_object_get_userdata(o) == &raw_mark)
+		strbuf_add(sb, text, len);
+	else
+		json_add_string(sb, text, len);
+}
+
 void json_add_tree(struct strbuf *sb, struct json_object *o)
 {
 	switch (json_object_get_type(o)) {
 	case json_type_string:
-		json_add_string(sb, json_object_get_string(o),
-				(size_t)json_object_get_string_len(o));
+		add_text(sb, o);
 		break;
 	case json_type_array:
 		add_array(sb, o);
@@ -144,32 +170,6 @@ char *json_text(struct json_object *o, size_t *len)
 
 /* ---- finding ---- */
 
-static const char *skip_string(const char *s, const char *end)
-{
-	s++;
-	for (;;) {
-		while (end - s >= 8) {
-			uint64_t escapes = json_escapes(json_load8(s));
-
-			if (escapes) {
-				s += json_before(escapes);
-				break;
-			}
-			s += 8;
-		}
-		if (*s == '"')
-			return s + 1;
-		s += *s == '\\' ? 2 : 1;
-	}
-}
-
-static const char *skip_space(const char *s)
-{
-	while (*s == ' ' || *s == '\t' || *s == '\n' || *s == '\r')
-		s++;
-	return s;
-}
-
 static const char *skip_value(const char *s, const char *end)
 {
 	int depth = 0;
@@ -177,7 +177,7 @@ static const char *skip_value(const char *s, const char *end)
 	do {
 		switch (*s) {
 		case '"':
-			s = skip_string(s, end);
+			s = json_skip_string(s, end);
 			break;
 		case '{':
 		case '[':
@@ -206,30 +206,30 @@ static const char *skip_value(const char *s, const char *end)
 
 bool json_member(const char *text, size_t len, const char *key, struct json_slice *out)
 {
-	const char *s = skip_space(text), *end = text + len;
+	const char *end = text + len, *s = json_skip_space(text, end);
 	size_t n = strlen(key);
 	bool found = false;
 
 	if (*s != '{')
 		return false;
-	s = skip_space(s + 1);
+	s = json_skip_space(s + 1, end);
 	while (*s != '}') {
 		const char *name = s + 1, *value;
 		bool meant;
 
-		s = skip_string(s, end);
+		s = json_skip_string(s, end);
 		meant = (size_t)(s - 1 - name) == n && memcmp(name, key, n) == 0;
-		s = skip_space(s) + 1; /* the colon */
-		value = skip_space(s);
+		s = json_skip_space(s, end) + 1; /* the colon */
+		value = json_skip_space(s, end);
 		s = skip_value(value, end);
 		/* Of two members of one name the later one counts, as it does for json-c. */
 		if (meant) {
 			*out = (struct json_slice){value, (size_t)(s - value)};
 			found = true;
 		}
-		s = skip_space(s);
+		s = json_skip_space(s, end);
 		if (*s == ',')
-			s = skip_space(s + 1);
+			s = json_skip_space(s + 1, end);
 	}
 	return found;
 }

@@ -71,32 +71,9 @@ bool strbuf_grow(struct strbuf *sb, size_t extra)
 	return true;
 }
 
-/* Most appends find room; what has failed has none (strbuf.h). */
-static bool has_room(const struct strbuf *sb, size_t extra)
-{
-	return extra < sb->cap - sb->len && sb->cap && !sb->failed;
-}
-
-void strbuf_add(struct strbuf *sb, const void *data, size_t len)
-{
-	if (len == 0 || (!has_room(sb, len) && !strbuf_grow(sb, len)))
-		return;
-	memcpy(sb->buf + sb->len, data, len);
-	sb->len += len;
-	sb->buf[sb->len] = '\0';
-}
-
 void strbuf_adds(struct strbuf *sb, const char *s)
 {
 	strbuf_add(sb, s, strlen(s));
-}
-
-void strbuf_addc(struct strbuf *sb, char c)
-{
-	if (!has_room(sb, 1) && !strbuf_grow(sb, 1))
-		return;
-	sb->buf[sb->len++] = c;
-	sb->buf[sb->len] = '\0';
 }
 
 void strbuf_addf(struct strbuf *sb, const char *fmt, ...)

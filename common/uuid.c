@@ -3,6 +3,7 @@
 #include <uuid/uuid.h>
 
 #include "cpoa/clock.h"
+#include "cpoa/digest.h"
 
 enum { TIME_BYTES = 6 }; /* RFC 9562 5.7: milliseconds since 1970, big-endian */
 
@@ -26,9 +27,13 @@ struct uuid uuid_new(void)
 
 struct uuid uuid_named(const struct uuid *space, const void *name, size_t len)
 {
+	uint8_t sum[DIGEST_SHA1_SIZE];
 	struct uuid id;
 
-	uuid_generate_sha1(id.bytes, space->bytes, name, len);
+	digest_sha1(space->bytes, sizeof(space->bytes), name, len, sum);
+	memcpy(id.bytes, sum, sizeof(id.bytes));
+	set_version(&id, 5);
+	id.bytes[8] = (uint8_t)((id.bytes[8] & 0x3F) | 0x80); /* RFC 9562 4.1 */
 	return id;
 }
 

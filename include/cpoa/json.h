@@ -64,6 +64,10 @@ void json_add_str(struct strbuf *sb, const char *key, const char *s); /* NULL: n
 void json_add_string(struct strbuf *sb, const char *s, size_t len);   /* the value alone */
 void json_add_tree(struct strbuf *sb, struct json_object *o);	      /* likewise; NULL: null */
 
+/* A value that is written as the JSON text that it was made of (copied), to be printed within a
+ * tree; it is good for nothing else. A new reference. */
+struct json_object *json_raw(const char *text, size_t len);
+
 /*
  * The text of a member of the object in `text`, which json_read_as_is() has found good, and which
  * ends in a NUL. False when there is none of this name (which may hold nothing to be escaped).

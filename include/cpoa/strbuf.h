@@ -14,6 +14,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "cpoa/err.h"
 
@@ -38,10 +39,30 @@ char *strbuf_detach(struct strbuf *sb, size_t *len);
 /* Makes room for `extra` bytes more; false (and failed) when that passes the ceiling. */
 bool strbuf_grow(struct strbuf *sb, size_t extra);
 
-/* Adding. */
-void strbuf_add(struct strbuf *sb, const void *data, size_t len);
+/* Adding. Most appends find room; what has failed has none. */
+static inline bool strbuf_has_room(const struct strbuf *sb, size_t extra)
+{
+	return extra < sb->cap - sb->len && sb->cap && !sb->failed;
+}
+
+static inline void strbuf_add(struct strbuf *sb, const void *data, size_t len)
+{
+	if (len == 0 || (!strbuf_has_room(sb, len) && !strbuf_grow(sb, len)))
+		return;
+	memcpy(sb->buf + sb->len, data, len);
+	sb->len += len;
+	sb->buf[sb->len] = '\0';
+}
+
+static inline void strbuf_addc(struct strbuf *sb, char c)
+{
+	if (!strbuf_has_room(sb, 1) && !strbuf_grow(sb, 1))
+		return;
+	sb->buf[sb->len++] = c;
+	sb->buf[sb->len] = '\0';
+}
+
 void strbuf_adds(struct strbuf *sb, const char *s);
-void strbuf_addc(struct strbuf *sb, char c);
 void strbuf_addf(struct strbuf *sb, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void strbuf_vaddf(struct strbuf *sb, const char *fmt, va_list ap) PRINTF_LIKE(2, 0);
 

@@ -181,6 +181,114 @@ static struct json_object *random_tree(int depth)
 	}
 }
 
+/* ---- against json-c's own parser ---- */
+
+static char *text_by_json_c(const char *text, size_t len)
+{
+	struct json_tokener *tok = json_tokener_new_ex(JSON_DEPTH_MAX + 2);
+	struct json_object *o;
+	char *out = NULL;
+
+	json_tokener_set_flags(tok, JSON_TOKENER_STRICT);
+	o = json_tokener_parse_ex(tok, text, (int)len);
+	if (json_tokener_get_error(tok) == json_tokener_continue)
+		o = json_tokener_parse_ex(tok, "", 1); /* the end of a number */
+	if (json_tokener_get_error(tok) == json_tokener_success)
+		out = json_text(o, NULL);
+	json_object_put(o);
+	json_tokener_free(tok);
+	return out;
+}
+
+static void put_token(struct strbuf *sb)
+{
+	static const char *const tokens[] = {
+		"{",
+		"}",
+		"[",
+		"]",
+		",",
+		":",
+		" ",
+		"\n\t",
+		"\"a\"",
+		"\"b \\\\ \\\" \\/ \\b\\f\\n\\r\\t\"",
+		"\"\"",
+		"\"a\"",
+		"\"\\u00E4\\u20ac\"",
+		"\"\xC3\xA4\"",
+		"\"x\\ud83d\\uDE00y\"",
+		"0 ",
+		"-0 ",
+		"-17 ",
+		"18446744073709551615 ",
+		"-9223372036854775808 ",
+		"1.50 ",
+		"-2.5e3 ",
+		"1E-2 ",
+		"true",
+		"false",
+		"null",
+		"{\"a\":",
+		"\"b\":",
+		",\"a\":",
+		"[[",
+	};
+
+	strbuf_adds(sb, tokens[roll(0, sizeof(tokens) / sizeof(*tokens) - 1)]);
+}
+
+static void agrees_with_json_c(const char *text, size_t len)
+{
+	char *copy = malloc(len ? len : 1), *theirs = text_by_json_c(text, len), *ours = NULL;
+	struct json_object *o;
+	struct err e;
+
+	memcpy(copy, text, len); /* nothing behind the text may be read */
+	if (json_read(copy, len, JSON_DEPTH_MAX, JSON_STRICT, &o, &e) == JSON_OK) {
+		ours = json_text(o, NULL);
+		json_put(&o);
+	}
+	/* It takes some that are no JSON: -00, and bytes that are no UTF-8. */
+	if (ours || (!strstr(e.text, "a malformed number") && !strstr(e.text, "UTF-8")))
+		cr_assert_eq(!ours, !theirs, "'%s': %s, by json-c %s", text, ours ? ours : e.text,
+			     theirs ? theirs : "refused");
+	if (ours)
+		cr_assert_str_eq(ours, theirs, "'%s'", text);
+	free(copy);
+	free(ours);
+	free(theirs);
+}
+
+Test(json, the_same_trees_as_json_c)
+{
+	struct strbuf sb;
+
+	strbuf_init(&sb, 1 << 20);
+	for (int i = 0; i < 200000; i++) {
+		int64_t n = roll(1, 9);
+
+		strbuf_reset(&sb);
+		while (n--)
+			put_token(&sb);
+		agrees_with_json_c(sb.buf, sb.len);
+	}
+	strbuf_release(&sb);
+	for (int i = 0; i < 20000; i++) {
+		struct json_object *o = random_tree(4);
+		size_t len;
+		char *text = json_text(o, &len);
+
+		agrees_with_json_c(text, len);
+		/* One of its own characters in another place. */
+		if (len > 1)
+			text[roll(0, (int64_t)len - 1)] = "{}[],:\""[roll(0, 6)];
+		agrees_with_json_c(text, len);
+		free(text);
+		json_put(&o);
+	}
+}
+
 Test(json, what_is_written_is_read_back)
 {
 	for (int i = 0; i < 20000; i++) {

@@ -48,7 +48,7 @@ struct reply *pswa_weave(struct run *run, const char *topic, struct reply *web)
 				   *input = json_object_new_object();
 		const char *content = reply_string(web, "content");
 
-		json_set_str(request, "content", content);
+		json_set(request, "content", reply_raw(web, "content"));
 		json_set_str(request, "topic", topic);
 		json_set_str(input, "topic", topic);
 		json_set_num(input, "content_input_length",

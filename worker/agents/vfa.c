@@ -39,7 +39,8 @@ struct reply *vfa_forge(struct run *run, struct reply *written, struct json_obje
 		struct json_object *params =
 			voice ? json_object_get(voice) : json_object_new_object();
 
-		json_set_ref(request, "script", script);
+		/* As it stands in its row, rather than printed again. */
+		json_set(request, "script", json_raw(written->text, written->text_len));
 		json_set_ref(request, "voice_params", params);
 		json_set_str(input, "script_id", json_str(script, "script_id"));
 		json_set_str(input, "title", json_str(script, "title"));

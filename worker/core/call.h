@@ -69,6 +69,9 @@ const char *reply_string(struct reply *reply, const char *key);
 /* One member of the body, without reading the others: a new reference; NULL: none, or null. */
 struct json_object *reply_member(struct reply *reply, const char *key);
 
+/* The same, to be written into a request as it stands (json_raw). */
+struct json_object *reply_raw(struct reply *reply, const char *key);
+
 /*
  * The beginning of a member that is a string, without reading the rest: at least `max` bytes where
  * it has as many, and what comes after them is not to be relied on. NULL: no string; free() it.

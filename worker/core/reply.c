@@ -58,6 +58,15 @@ struct json_object *reply_member(struct reply *reply, const char *key)
 	return member;
 }
 
+struct json_object *reply_raw(struct reply *reply, const char *key)
+{
+	struct json_slice slice;
+
+	if (!reply->text || !json_member(reply->text, reply->text_len, key, &slice))
+		return NULL;
+	return json_raw(slice.text, slice.len);
+}
+
 char *reply_start(struct reply *reply, const char *key, size_t max)
 {
 	struct json_object *member = NULL;

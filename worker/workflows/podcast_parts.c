@@ -14,32 +14,43 @@ enum { PREVIEW_MAX = 250 };
 
 /* ---- the log: a pure function of the calls, so a podcast that was taken over has it whole ---- */
 
-static struct json_object *entry(struct json_object *log, int64_t wall_us, const char *stage,
-				 const char *message)
+static void add_entry(struct strbuf *log, int64_t wall_us, const char *stage, const char *message)
 {
-	struct json_object *o = json_object_new_object();
 	char time[CLOCK_TEXT_SIZE];
 
 	clock_text(time, wall_us);
-	json_set_str(o, "timestamp", time);
-	json_set_str(o, "stage", stage);
-	json_set_str(o, "message", message);
-	json_object_array_add(log, o);
-	return o;
+	strbuf_adds(log, log->buf[log->len - 1] == '[' ? "{" : ",{");
+	json_add_str(log, "timestamp", time);
+	json_add_str(log, "stage", stage);
+	json_add_str(log, "message", message);
 }
 
-static void log_error(struct json_object *o, struct reply *reply)
+static void end_entry(struct strbuf *log)
 {
-	struct json_object *details = json_object_new_object();
-
-	json_set_str(details, "message", reply->error);
-	if (reply->http_status)
-		json_set_num(details, "http_status", reply->http_status);
-	json_set(o, "structured_data", details);
-	json_set(o, "is_error_payload", json_object_new_boolean(1));
+	strbuf_addc(log, '}');
 }
 
-static void log_preview(struct json_object *o, const char *text)
+static void entry(struct strbuf *log, int64_t wall_us, const char *stage, const char *message)
+{
+	add_entry(log, wall_us, stage, message);
+	end_entry(log);
+}
+
+static void add_error(struct strbuf *log, const struct reply *reply)
+{
+	json_add_key(log, "structured_data");
+	strbuf_addc(log, '{');
+	json_add_str(log, "message", reply->error);
+	if (reply->http_status) {
+		json_add_key(log, "http_status");
+		strbuf_addf(log, "%d", reply->http_status);
+	}
+	strbuf_addc(log, '}');
+	json_add_key(log, "is_error_payload");
+	strbuf_adds(log, "true");
+}
+
+static void add_preview(struct strbuf *log, const char *text)
 {
 	size_t n = text ? utf8_cut(text, strlen(text), PREVIEW_MAX) : 0;
 	struct strbuf preview;
@@ -50,23 +61,22 @@ static void log_preview(struct json_object *o, const char *text)
 	strbuf_add(&preview, text, n);
 	if (text[n])
 		strbuf_adds(&preview, "...");
-	json_set_str(o, "data_preview", preview.buf);
+	json_add_str(log, "data_preview", preview.buf);
 	strbuf_release(&preview);
 }
 
-static void log_start(struct json_object *o, struct reply *reply, const char *key)
+static void add_start(struct strbuf *log, struct reply *reply, const char *key)
 {
 	char *text = reply_start(reply, key, PREVIEW_MAX + 8);
 
-	log_preview(o, text);
+	add_preview(log, text);
 	free(text);
 }
 
-static void log_call(struct json_object *log, struct call *call)
+static void log_call(struct strbuf *log, struct call *call)
 {
 	struct reply *reply = call_reply(call);
 	const char *stage = call->stage ? call->stage : call->name;
-	struct json_object *o;
 	char text[160];
 
 	snprintf(text, sizeof(text), "%s called.", call->agent_name);
@@ -75,28 +85,35 @@ static void log_call(struct json_object *log, struct call *call)
 		return;
 	snprintf(text, sizeof(text), "%s %s.", call->agent_name,
 		 reply->error ? "failed" : "succeeded");
-	o = entry(log, call->landed_us, stage, text);
+	add_entry(log, call->landed_us, stage, text);
 	if (reply->error)
-		log_error(o, reply);
+		add_error(log, reply);
 	else
-		log_start(o, reply, strcmp(call->name, "wcha") == 0 ? "content" : "title");
+		add_start(log, reply, strcmp(call->name, "wcha") == 0 ? "content" : "title");
+	end_entry(log);
 }
 
+/* Written once, as text: it goes into the row and into the result. A new reference. */
 static struct json_object *make_log(struct run *run, const char *legacy, const char *asf,
 				    const char *error)
 {
-	struct json_object *log = json_object_new_array();
+	AUTO(strbuf_release) struct strbuf log;
 	char text[160];
 
-	entry(log, run->started_us, "initialization", "Podcast generation started.");
+	strbuf_init(&log, JSON_TEXT_MAX);
+	strbuf_addc(&log, '[');
+	entry(&log, run->started_us, "initialization", "Podcast generation started.");
 	for (struct call *call = run->calls; call; call = call->next)
 		if (call->agent)
-			log_call(log, call);
+			log_call(&log, call);
 	if (asf)
-		entry(log, run->now_us, "asf_notification", asf);
+		entry(&log, run->now_us, "asf_notification", asf);
 	snprintf(text, sizeof(text), "Podcast generation ended with status %s.", legacy);
-	log_preview(entry(log, run->now_us, "finalization", text), error);
-	return log;
+	add_entry(&log, run->now_us, "finalization", text);
+	add_preview(&log, error);
+	end_entry(&log);
+	strbuf_addc(&log, ']');
+	return json_raw(log.buf, log.len);
 }
 
 /* ---- the result ---- */
@@ -201,8 +218,8 @@ static struct json_object *make_context(const struct podcast *p)
 		json_set(context, "wcha_source_urls", urls);
 	}
 	if (p->script && !p->script->error) {
-		json_set(context, "script_title", reply_member(p->script, "title"));
-		json_set(context, "script_id", reply_member(p->script, "script_id"));
+		json_set(context, "script_title", reply_raw(p->script, "title"));
+		json_set(context, "script_id", reply_raw(p->script, "script_id"));
 	}
 	if (p->audio && !p->audio->error) {
 		json_set_str(context, "final_audio_gcs_uri",
