@@ -49,23 +49,20 @@ static inline const char *json_skip_space(const char *s, const char *end)
 	return s;
 }
 
-/* Behind the closing quote of a string that is known to be whole, and begins at `s`. */
+/* Behind the closing quote of a string that is known to be whole, and begins at `s`: the first
+ * quote with no backslash before it that stands for itself. */
 static inline const char *json_skip_string(const char *s, const char *end)
 {
-	s++;
-	for (;;) {
-		while (end - s >= 8) {
-			uint64_t escapes = json_escapes(json_load8(s));
+	const char *from = s + 1, *quote = s;
 
-			if (escapes) {
-				s += json_before(escapes);
-				break;
-			}
-			s += 8;
-		}
-		if (*s == '"')
-			return s + 1;
-		s += *s == '\\' ? 2 : 1;
+	for (;;) {
+		const char *before;
+
+		quote = memchr(quote + 1, '"', (size_t)(end - quote - 1));
+		for (before = quote; before > from && before[-1] == '\\'; before--)
+			;
+		if ((quote - before) % 2 == 0)
+			return quote + 1;
 	}
 }
 
