@@ -15,7 +15,7 @@
 set -eu
 
 build='build-essential ca-certificates cmake ninja-build pkg-config
-	libcurl4-openssl-dev libjson-c-dev libmicrohttpd-dev libpq-dev librabbitmq-dev
+	libcurl4-openssl-dev libjson-c-dev libmicrohttpd-dev libmimalloc-dev libpq-dev librabbitmq-dev
 	libssl-dev libxml2-dev uuid-dev'
 servers='openssl postgresql-15 rabbitmq-server espeak-ng'
 test='clang clang-format clang-tidy cppcheck curl git libclang-rt-14-dev libcriterion-dev llvm
