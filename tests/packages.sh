@@ -6,6 +6,7 @@
 #   build     compiler, CMake, Ninja and the libraries that cpoa links
 #   servers   PostgreSQL, RabbitMQ, and espeak-ng (the voice of the stand-in agents)
 #   test      Criterion, clang and its tools, and what the tests are written with
+#   bench     nginx, which the benchmark has for agents that cost little
 #   deploy    what builds the image and checks chart, rules and package
 #   --list    prints the packages of the groups and installs nothing
 #
@@ -20,6 +21,7 @@ build='build-essential ca-certificates cmake ninja-build pkg-config
 servers='openssl postgresql-15 rabbitmq-server espeak-ng'
 test='clang clang-format clang-tidy cppcheck curl git libclang-rt-14-dev libcriterion-dev llvm
 	faketime man-db nodejs npm pgbouncer procps python3 python3-pika python3-psycopg2 shellcheck valgrind'
+bench='nginx-light'
 deploy='buildah docker-compose file mmdebstrap nodejs npm prometheus python3-yaml systemd'
 
 policy=/usr/sbin/policy-rc.d
@@ -65,6 +67,7 @@ allow_services() {
 disable_services() {
 	[ -d /run/systemd/system ] || return 0
 	case " $* " in *' postgresql-15 '*) systemctl --quiet disable postgresql || : ;; esac
+	case " $* " in *' nginx-light '*) systemctl --quiet disable nginx || : ;; esac
 	case " $* " in *' prometheus '*) systemctl --quiet disable prometheus || : ;; esac
 	case " $* " in *' rabbitmq-server '*) systemctl --quiet disable rabbitmq-server epmd.socket || : ;; esac
 }
@@ -82,6 +85,7 @@ for arg; do
 	build) packages="$packages $build" ;;
 	servers) packages="$packages $servers" ;;
 	test) packages="$packages $test" ;;
+	bench) packages="$packages $bench" ;;
 	deploy) packages="$packages $deploy" ;;
 	--list) list=1 ;;
 	-h | --help) usage; exit 0 ;;

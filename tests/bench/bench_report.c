@@ -30,7 +30,7 @@ static const struct row throughput[] = {
 	{"cpu_worker", "CPU: worker", "ms a podcast", 3},
 	{"cpu_postgres", "CPU: PostgreSQL", "ms a podcast", 3},
 	{"cpu_rabbitmq", "CPU: RabbitMQ", "ms a podcast", 3},
-	{"cpu_agents", "CPU: stand-ins", "ms a podcast", 3},
+	{"cpu_agents", "CPU: agents", "ms a podcast", 3},
 	{"cpu_load", "CPU: load generator", "ms a podcast", 3},
 	{"cpu_sum", "CPU: all of these", "ms a podcast", 3},
 	{"others", "CPU: everybody else on the machine", "% of it", 1},

@@ -1,5 +1,5 @@
 #!/bin/bash
-# The benchmark: one worker with PostgreSQL (fsync on), RabbitMQ and stand-in agents on this machine.
+# The benchmark: one worker with PostgreSQL (fsync on), RabbitMQ and agents on this machine.
 #
 #   tests/bench/run.sh [quick|all|SCENARIO...] [--runs R] [--podcasts N] [--inflight] [--keep]
 #
@@ -16,6 +16,7 @@
 #   --runs R      how often each is run (3); the table has the median and the spread
 #   --podcasts N  of throughput and floor (20000)
 #   --history N   of prune (1000000)
+#   --agents WHO  what answers at once: nginx with fixed answers (the default), or the stand-ins
 #   --keep        leaves servers and stand-ins running, and says how to use them (for perf)
 #
 # Prints a table, and writes it with every run's figures to build/bench/result.json. Installs what it
@@ -38,9 +39,11 @@ fail() {
 
 # ---- processes ----------------------------------------------------------------------------
 
-child=     # what is waited for in the foreground
-agents_pid=
+child= # what is waited for in the foreground
 pruner=
+
+# shellcheck source=tests/bench/agents.sh
+. tests/bench/agents.sh
 
 # Runs "$@" so that a signal to this script is acted on at once: bash would wait for it to end.
 foreground() {
@@ -97,31 +100,6 @@ start_servers() {
 	watch=(--watch "postgres=$(<"$servers/pg/pid")" --watch "rabbitmq=$(<"$servers/mq/pid")")
 }
 
-# The stand-ins with the options "$@"; nothing is recorded or remembered that needs not be.
-start_agents() {
-	local tries=100
-	stop_agents
-	: >"$run/agents.log"
-	setpriv --pdeathsig KILL "$bin/cpoa-agents" --port 0 --record 0 --remember 0 "$@" \
-		</dev/null >"$run/agents.log" 2>&1 8>&- &
-	agents_pid=$!
-	until grep -q '^cpoa-agents listening on http' "$run/agents.log"; do
-		if [ $((tries--)) = 0 ] || ! kill -0 "$agents_pid" 2>/dev/null; then
-			fail "the stand-ins do not start" "$run/agents.log"
-		fi
-		sleep 0.05
-	done
-	agents=$(sed -n 's/^cpoa-agents listening on \(http[^ ]*\).*/\1/p' "$run/agents.log")
-	export WCHA_SERVICE_BASE_URL=$agents
-	export PSWA_SERVICE_URL=$agents/v1/weave_script
-	export VFA_SERVICE_URL=$agents/v1/forge_voice
-}
-
-stop_agents() {
-	[ -z "$agents_pid" ] || end "$agents_pid"
-	agents_pid=
-}
-
 poll_every() {
 	export CPOA_WCHA_POLLING_INTERVAL_SECONDS=$1 CPOA_PSWA_POLLING_INTERVAL_SECONDS=$1
 	export CPOA_VFA_POLLING_INTERVAL_SECONDS=$1
@@ -137,6 +115,11 @@ load() {
 	foreground "$bin/bench/bench_load" "$scenario" --name "$name" "${watch[@]}" \
 		--watch "agents=$agents_pid" --agents "$agents" "$@" -- "$bin/cpoa" worker \
 		>>"$out" 2>"$run/$name.log" || fail "$name failed" "$run/$name.log"
+}
+
+# What PostgreSQL answers to $1.
+query() {
+	psql -h "$POSTGRES_HOST" -p "$POSTGRES_PORT" -U "$POSTGRES_USER" -d "$POSTGRES_DB" -qAt -v ON_ERROR_STOP=1 -c "$1" 8>&-
 }
 
 # History that ended 60 days ago: --history workflows with four calls each, as large as those of a podcast.
@@ -158,16 +141,16 @@ scenario() {
 	say "$1 ($2 of $runs)"
 	case $1 in
 	throughput)
-		start_agents --style sync
+		start_agents "$at_once"
 		load throughput throughput 512 "$run/runs" --podcasts "$podcasts"
 		;;
 	async)
-		start_agents --style async --latency 100
+		start_agents stand-ins --style async --latency 100
 		poll_every 0.05
 		load throughput async 2048 "$run/runs" --podcasts $((podcasts / 4))
 		;;
 	lone)
-		start_agents --style sync
+		start_agents "$at_once"
 		load lone lone 512 "$run/runs" --podcasts 200
 		;;
 	floor)
@@ -175,7 +158,7 @@ scenario() {
 			>>"$run/runs" 2>"$run/floor.log" || fail "floor failed" "$run/floor.log"
 		;;
 	prune)
-		start_agents --style sync
+		start_agents "$at_once"
 		fill_history
 		load throughput prune_without 512 "$run/runs" --podcasts "$podcasts"
 		setpriv --pdeathsig KILL "$bin/cpoa" prune --older-than 30d --yes </dev/null >"$run/prune.log" 2>&1 8>&- &
@@ -188,9 +171,9 @@ scenario() {
 		;;
 	inflight)
 		poll_every 2
-		start_agents --style sync --latency 10000
+		start_agents stand-ins --style sync --latency 10000
 		load inflight inflight_sync 2048 "$run/runs" --podcasts 2000
-		start_agents --style async --latency 10000
+		start_agents stand-ins --style async --latency 10000
 		load inflight inflight_async 2048 "$run/runs" --podcasts 2000
 		;;
 	esac
@@ -204,6 +187,7 @@ report() {
 		--fact "commit=$(git -c safe.directory='*' describe --always --dirty 2>/dev/null || echo unknown)" \
 		--fact "machine=$(nproc) cores, ${cpu:-$(uname -m)}, $(($(sed -n 's/^MemTotal: *\([0-9]*\).*/\1/p' /proc/meminfo) / 1048576)) GiB, Linux $(uname -r)" \
 		--fact "servers=PostgreSQL $(postgres_version), fsync on; RabbitMQ $(rabbit_version); quorum queues" \
+		--fact "agents=$at_once, where they answer at once" \
 		--fact "load=$load_before before the first run" \
 		--fact "runs=$runs of each, in turn"
 }
@@ -247,7 +231,7 @@ fi
 
 # ---- command line -------------------------------------------------------------------------
 
-runs=3 podcasts=20000 history=1000000 warm_up=2000 keep='' what=()
+runs=3 podcasts=20000 history=1000000 warm_up=2000 at_once=nginx keep='' what=()
 while [ $# -gt 0 ]; do
 	case $1 in
 	quick)
@@ -263,13 +247,16 @@ while [ $# -gt 0 ]; do
 	--podcasts=*) podcasts=${1#*=} ;;
 	--history) history=${2:-}; shift $(($# > 1)) ;;
 	--history=*) history=${1#*=} ;;
+	--agents) at_once=${2:-}; shift $(($# > 1)) ;;
+	--agents=*) at_once=${1#*=} ;;
 	--keep) keep=1 ;;
 	-h | --help) usage; exit 0 ;;
 	*) usage >&2; exit 2 ;;
 	esac
 	shift
 done
-[[ $runs =~ ^[1-9][0-9]*$ && $podcasts =~ ^[1-9][0-9]*$ && $history =~ ^[1-9][0-9]*$ ]] || { usage >&2; exit 2; }
+[[ $runs =~ ^[1-9][0-9]*$ && $podcasts =~ ^[1-9][0-9]*$ && $history =~ ^[1-9][0-9]*$ &&
+	$at_once =~ ^(nginx|stand-ins)$ ]] || { usage >&2; exit 2; }
 [ ${#what[@]} -gt 0 ] || what=(throughput async lone floor)
 # shellcheck disable=SC2206 # words
 what=(${what[*]})
@@ -284,15 +271,16 @@ hard=$(ulimit -Hn)
 [ "$hard" != unlimited ] && [ "$hard" -lt 65536 ] || hard=65536
 ulimit -n "$hard"
 
-foreground tests/packages.sh build servers
+foreground tests/packages.sh build servers bench
 load_before=$(cut -d ' ' -f 1-3 /proc/loadavg)
 say "building"
 foreground build || fail "it does not build" "$run/build.log"
 start_servers
 : >"$run/runs"
 say "warming up"
-start_agents --style sync
+start_agents stand-ins --style sync
 load throughput warm-up 512 /dev/null --podcasts "$warm_up"
+take_answers
 for ((i = 1; i <= runs; i++)); do
 	for name in "${what[@]}"; do
 		scenario "$name" "$i"
@@ -300,4 +288,4 @@ for ((i = 1; i <= runs; i++)); do
 done
 stop_agents
 report
-[ -z "$keep" ] || { start_agents --style sync; leave_running; }
+[ -z "$keep" ] || { start_agents "$at_once"; leave_running; }

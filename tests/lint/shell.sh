@@ -11,13 +11,13 @@ for script in $(sources '*.sh' .ci/run); do
 	'#!/bin/sh'*) shell='sh -n' ;;
 	'#!/bin/bash'* | '#!/usr/bin/env bash'*) shell='bash -n' ;;
 	'#!'*) continue ;;
-	'# shellcheck shell=sh') shell= ;; # sourced
+	'# shellcheck shell=sh' | '# shellcheck shell=bash') shell= ;; # sourced
 	*)
 		complain "$script: the first line names no shell"
 		continue
 		;;
 	esac
-	${shell:-sh -n} "$script" || bad=1
+	${shell:-${first#*=} -n} "$script" || bad=1
 	[ -z "$shell" ] || [ -x "$script" ] || complain "$script: is not executable"
 	[ -z "$checker" ] || $checker -x "$script" || bad=1
 done
