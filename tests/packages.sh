@@ -21,7 +21,7 @@ build='build-essential ca-certificates cmake ninja-build pkg-config
 servers='openssl postgresql-15 rabbitmq-server espeak-ng'
 test='clang clang-format clang-tidy cppcheck curl git libclang-rt-14-dev libcriterion-dev llvm
 	faketime man-db nodejs npm pgbouncer procps python3 python3-pika python3-psycopg2 shellcheck valgrind'
-bench='nginx-light'
+bench='curl nginx-light'
 deploy='buildah docker-compose file mmdebstrap nodejs npm prometheus python3-yaml systemd'
 
 policy=/usr/sbin/policy-rc.d

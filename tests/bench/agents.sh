@@ -1,9 +1,11 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2034 # run.sh reads what is set here
 # The agents of the benchmark, for run.sh: the stand-ins, or an nginx that knows one answer a route.
 
 : "${run:?}" "${bin:?}" # folders: what is written, what was built
 agents_pid= # of what serves them now
 agents=     # its URL
+counts=() # bench_load's option for one that counts calls
 
 # Starts stand-ins|nginx; options of the stand-ins may follow.
 start_agents() {
@@ -18,6 +20,17 @@ start_agents() {
 	export WCHA_SERVICE_BASE_URL=$agents
 	export PSWA_SERVICE_URL=$agents/v1/weave_script
 	export VFA_SERVICE_URL=$agents/v1/forge_voice
+	export TDA_SERVICE_URL=$agents/discover_topics
+	export SCA_SERVICE_URL=$agents/craft_snippet
+	export IGA_SERVICE_URL=$agents
+}
+
+# Seconds between polls, and for one submission.
+agent_times() {
+	local a
+	for a in WCHA PSWA VFA TDA SCA IGA; do
+		export "CPOA_${a}_POLLING_INTERVAL_SECONDS=$1" "CPOA_${a}_SUBMIT_TIMEOUT_SECONDS=$2"
+	done
 }
 
 stop_agents() {
@@ -39,6 +52,7 @@ start_stand_ins() {
 		sleep 0.05
 	done
 	agents=$(sed -n 's/^cpoa-agents listening on \(http[^ ]*\).*/\1/p' "$run/agents.log")
+	counts=(--agents "$agents")
 }
 
 # ---- nginx --------------------------------------------------------------------------------
@@ -48,19 +62,24 @@ take_answers() {
 	local to=$run/nginx/answers
 	rm -rf "$run/nginx"
 	mkdir -p "$to/v1" "$run/nginx/tmp"
-	take_answer wcha >"$to/harvest"
-	take_answer pswa >"$to/v1/weave_script"
-	take_answer vfa >"$to/v1/forge_voice"
+	take_answer WCHA >"$to/harvest"
+	take_answer PSWA >"$to/v1/weave_script"
+	take_answer VFA >"$to/v1/forge_voice"
+	take_answer TDA_Search >"$to/discover_topics"
+	# These have an id, which is a row's, and must not be the same each time.
+	take_answer SCA | sed "s/'/\\\\'/g; s/snippet_[0-9a-f]\{12,\}/snippet_\$request_id/g" >"$run/nginx/snippet"
+	take_answer IGA | sed "s/'/\\\\'/g; s/cover_[0-9a-f]\{12,\}/cover_\$request_id/g" >"$run/nginx/image"
 }
 
 take_answer() {
-	query "SELECT reply -> 'body' FROM task_instances WHERE call_name = '$1' AND status = 'completed' LIMIT 1" |
+	query "SELECT reply -> 'body' FROM task_instances WHERE agent_name = '$1' AND status = 'completed' LIMIT 1" |
 		grep . || fail "the warm-up has left no answer of $1"
 }
 
 # One process; its port may be taken between our look and its bind.
 start_nginx() {
 	local port try tries
+	counts=()
 	for try in 1 2 3 4 5; do
 		port=$(tests/servers.sh port)
 		nginx_conf "$port" >"$run/nginx/nginx.conf"
@@ -108,6 +127,12 @@ nginx_conf() {
 				listen 127.0.0.1:$1 backlog=4096;
 				root answers;
 				error_page 405 =200 \$uri;
+				location = /craft_snippet {
+					return 200 '$(<"$run/nginx/snippet")';
+				}
+				location = /generate_image {
+					return 200 '$(<"$run/nginx/image")';
+				}
 			}
 		}
 	EOF

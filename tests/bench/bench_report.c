@@ -37,13 +37,60 @@ static const struct row throughput[] = {
 	{"commits", "commits", "a podcast", 3},
 	{"batch", "changes a commit", "", 1},
 	{"retries", "retried calls", "", 0},
+	{"polls", "polls", "a call", 2},
 	{"rss_peak", "worker's peak memory", "MiB", 1},
 	{"threads", "worker's threads", "", 0},
 	{"start_ms", "worker's start to first claim", "ms", 0},
 	{0},
 };
 
+static const struct row search[] = {
+	{"rate", "rate, by the rows' first start to last end", "searches/s", 0},
+	{"rate_events", "rate, to the last completed event", "searches/s", 0},
+	{"cpu_worker", "CPU: worker", "ms a search", 3},
+	{"cpu_postgres", "CPU: PostgreSQL", "ms a search", 3},
+	{"cpu_rabbitmq", "CPU: RabbitMQ", "ms a search", 3},
+	{"cpu_agents", "CPU: agents", "ms a search", 3},
+	{"cpu_sum", "CPU: all of these", "ms a search", 3},
+	{"others", "CPU: everybody else on the machine", "% of it", 1},
+	{"commits", "commits", "a search", 3},
+	{"batch", "changes a commit", "", 1},
+	{"retries", "retried calls", "", 0},
+	{"rss_peak", "worker's peak memory", "MiB", 1},
+	{0},
+};
+
+static const struct row compared[] = {
+	{"rate", "rate, by the rows' first start to last end", "podcasts/s", 0},
+	{"rate_events", "rate, to the last completed event", "podcasts/s", 0},
+	{"of_throughput", "of throughput's", "ratio", 2},
+	{"cpu_worker", "CPU: worker", "ms a podcast", 3},
+	{"cpu_worker_2", "CPU: the second worker", "ms a podcast", 3},
+	{"cpu_postgres", "CPU: PostgreSQL", "ms a podcast", 3},
+	{"cpu_rabbitmq", "CPU: RabbitMQ", "ms a podcast", 3},
+	{"cpu_sum", "CPU: all, with agents and load", "ms a podcast", 3},
+	{"others", "CPU: everybody else on the machine", "% of it", 1},
+	{"batch", "changes a commit", "", 1},
+	{0},
+};
+
+static const struct row idle[] = {
+	{"rss", "worker's memory", "MiB", 2},
+	{"rss_anon", "of it its own, not the program's pages", "MiB", 2},
+	{"cpu_percent", "CPU: worker", "% of a core", 3},
+	{"threads", "worker's threads", "", 0},
+	{"others", "CPU: everybody else on the machine", "% of it", 1},
+	{0},
+};
+
+static const struct row extraction[] = {
+	{"mb_s", "HTML to text, one core", "MB/s", 1},
+	{"slowest_ms", "slowest page", "ms", 2},
+	{0},
+};
+
 static const struct row lone[] = {
+	{"rate", "published", "podcasts/s", 0},
 	{"p50", "p50", "ms", 2},
 	{"p90", "p90", "ms", 2},
 	{"p99", "p99", "ms", 2},
@@ -64,6 +111,7 @@ static const struct row inflight[] = {
 	{"rss_after", "worker's memory: afterwards", "MiB", 1},
 	{"kib_each", "memory a workflow in flight", "KiB", 1},
 	{"threads", "worker's threads", "", 0},
+	{"threads_more", "more than when idle", "", 0},
 	{"cpu_worker", "CPU: worker", "ms a podcast", 3},
 	{"seconds", "until all have completed", "s", 1},
 	{"retries", "retried calls", "", 0},
@@ -91,13 +139,50 @@ static const struct row prune[] = {
 
 static const struct section sections[] = {
 	{"throughput", "Throughput: agents answer at once", throughput},
+	{"two", "The same with two workers", compared},
+	{"history", "The same with a history in the tables", compared},
 	{"async", "Async style: 202 and polls every 50 ms, agents take 100 ms", throughput},
+	{"search", "Searches: 7 topics, 15 calls each", search},
 	{"lone", "A lone podcast: published to completed", lone},
+	{"half", "The same at half of the throughput's rate", lone},
 	{"floor", "The floor: its SQL alone, on one session", floor_rows},
-	{"inflight_sync", "In flight: agents take 10 s, an open request each", inflight},
-	{"inflight_async", "In flight: agents take 10 s, polled", inflight},
+	{"inflight_sync", "In flight: agents take 30 s, an open request each", inflight},
+	{"inflight_async", "In flight: agents take 30 s, polled", inflight},
+	{"idle", "An idle worker", idle},
+	{"extraction", "Pages", extraction},
 	{"prune_without", "Throughput with a history, nobody pruning it", prune},
 	{"prune_with", "The same beside `cpoa prune`", prune},
+};
+
+/* What is to be reached: at least `bound`, or at most where it is a ceiling; and better, `aim`. */
+struct goal {
+	const char *scenario, *value, *what;
+	double bound, aim; /* no aim: 0 */
+	bool ceiling;
+	int decimals;
+};
+
+static const struct goal goals[] = {
+	{"throughput", "rate", "podcasts/s, agents answer at once", 3000, 4000, false, 0},
+	{"throughput", "of_floor", "the same against the floor", 0.5, 0.7, false, 2},
+	{"throughput", "commits", "commits a podcast at that load", 0.2, 0.05, true, 3},
+	{"throughput", "cpu_worker", "worker's own CPU a podcast, ms", 0.150, 0.100, true, 3},
+	{"lone", "p50", "lone podcast, p50 ms", 5, 3, true, 2},
+	{"lone", "p99", "lone podcast, p99 ms", 15, 0, true, 2},
+	{"half", "p99", "at half of the rate, p99 ms", 50, 25, true, 2},
+	{"inflight_sync", "inflight", "in flight, a request each", 10000, 0, false, 0},
+	{"inflight_sync", "rss_full", "their memory, MiB", 288, 208, true, 1},
+	{"inflight_sync", "threads_more", "threads more for them", 0, 0, true, 0},
+	{"inflight_async", "inflight", "in flight, polled", 10000, 0, false, 0},
+	{"inflight_async", "rss_full", "their memory, MiB", 96, 48, true, 1},
+	{"idle", "rss", "idle worker, MiB", 12, 8, true, 2},
+	{"idle", "cpu_percent", "idle worker, % CPU", 0.1, 0, true, 3},
+	{"throughput", "start_ms", "start to first claim, ms", 100, 50, true, 0},
+	{"async", "rate", "podcasts/s, 202 and polls", 1200, 2000, false, 0},
+	{"search", "rate", "searches/s, 15 calls each", 400, 600, false, 0},
+	{"two", "of_throughput", "two workers' rate, of one's", 1, 0, false, 2},
+	{"history", "of_throughput", "rate with a history, of that without", 0.9, 0, false, 2},
+	{"extraction", "mb_s", "a page of HTML to text, MB/s", 20, 50, false, 1},
 };
 
 struct sample {
@@ -134,23 +219,24 @@ static struct sample collect(struct json_object *runs, const char *scenario, con
 	return s;
 }
 
-/* The throughput as a share of what its SQL alone would reach. */
-static void add_ratio(struct json_object *runs)
+/* Gives the runs of a scenario `name`: their rate as a share of the median rate of `other`. */
+static void add_ratio(struct json_object *runs, const char *scenario, const char *name,
+		      const char *other)
 {
-	struct sample floor_rate = collect(runs, "floor", "rate");
+	struct sample rate = collect(runs, other, "rate");
 
-	if (!floor_rate.n)
+	if (!rate.n)
 		return;
 	for (size_t i = 0; i < json_object_array_length(runs); i++) {
 		struct json_object *line = json_object_array_get_idx(runs, i);
 		struct json_object *values = json_obj(line, "values");
-		const char *name = json_str(line, "scenario");
+		const char *its = json_str(line, "scenario");
 
-		if (name && strcmp(name, "throughput") == 0)
-			json_set(values, "of_floor",
+		if (its && strcmp(its, scenario) == 0)
+			json_set(values, name,
 				 json_object_new_double(
 					 json_object_get_double(json_any(values, "rate")) /
-					 median(&floor_rate)));
+					 median(&rate)));
 	}
 }
 
@@ -195,6 +281,53 @@ static struct json_object *print_section(const struct section *section, struct j
 	return out;
 }
 
+static bool holds(const struct goal *goal, double bound, double value)
+{
+	return goal->ceiling ? value <= bound : value >= bound;
+}
+
+static struct json_object *print_goal(const struct goal *goal, double value)
+{
+	struct json_object *v = json_object_new_object();
+	const char *sign = goal->ceiling ? "≤" : "≥";
+
+	printf("  %-44s %10.*f   %s %-8.*f %-5s", goal->what, goal->decimals, value, sign,
+	       goal->decimals, goal->bound, holds(goal, goal->bound, value) ? "yes" : "NO");
+	if (goal->aim > 0)
+		printf(" %s %-8.*f %s", sign, goal->decimals, goal->aim,
+		       holds(goal, goal->aim, value) ? "yes" : "no");
+	putchar('\n');
+	json_set_str(v, "what", goal->what);
+	json_set_str(v, "scenario", goal->scenario);
+	json_set_str(v, "value", goal->value);
+	json_set(v, "median", json_object_new_double(value));
+	json_set(v, goal->ceiling ? "at_most" : "at_least", json_object_new_double(goal->bound));
+	json_set(v, "holds", json_object_new_boolean(holds(goal, goal->bound, value)));
+	if (goal->aim > 0) {
+		json_set(v, "aim", json_object_new_double(goal->aim));
+		json_set(v, "aim_holds", json_object_new_boolean(holds(goal, goal->aim, value)));
+	}
+	return v;
+}
+
+/* Medians of what was measured against what is to be reached. */
+static struct json_object *print_goals(struct json_object *runs)
+{
+	struct json_object *out = json_object_new_array();
+
+	for (size_t i = 0; i < sizeof(goals) / sizeof(*goals); i++) {
+		struct sample s = collect(runs, goals[i].scenario, goals[i].value);
+
+		if (!s.n)
+			continue;
+		if (!json_object_array_length(out))
+			printf("\n%-46s %10s   %-16s %s\n", "To reach", "median", "at least",
+			       "the aim");
+		json_object_array_add(out, print_goal(&goals[i], median(&s)));
+	}
+	return out;
+}
+
 static void add_fact(struct json_object *facts, const char *text)
 {
 	size_t n = strcspn(text, "=");
@@ -233,12 +366,15 @@ int main(int argc, char **argv)
 	if (!path)
 		return 2;
 	runs = read_runs();
-	add_ratio(runs);
+	add_ratio(runs, "throughput", "of_floor", "floor");
+	add_ratio(runs, "two", "of_throughput", "throughput");
+	add_ratio(runs, "history", "of_throughput", "throughput");
 	json_object_object_foreach(facts, name, fact)
 		printf("%-10s %s\n", name, json_object_get_string(fact));
 	printf("\n  %-44s %10s   %10s – %-10s\n", "", "median", "min", "max");
 	for (size_t i = 0; i < sizeof(sections) / sizeof(*sections); i++)
 		json_set(scenarios, sections[i].scenario, print_section(&sections[i], runs));
+	json_set(result, "goals", print_goals(runs));
 	json_set(result, "facts", facts);
 	json_set(result, "scenarios", scenarios);
 	json_set(result, "runs", runs);

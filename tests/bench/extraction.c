@@ -2,7 +2,8 @@
  * extraction: how well, and how fast, the main text of a page is found.
  *
  *   extraction DIR > predictions.json    for score.py: DIR/KEY.html -> {"KEY": {"articleBody": …}}
- *   extraction --bench DIR [SECONDS]     prints MB/s of HTML on one core, and the slowest page
+ *   extraction --bench DIR [SECONDS]     tells MB/s of HTML on one core, and the slowest page; on
+ *                                        stdout as a line for bench_report
  *   extraction --mutate DIR [PAGES]      extracts so many damaged pages, prints the slowest; fails
  *                                        when one takes over a second
  */
@@ -107,9 +108,13 @@ static void bench(double seconds)
 		}
 		rounds++;
 	} while (now() - start < seconds);
-	printf("%.1f MB/s of HTML (%zu pages, %.1f MB, %zu rounds); slowest page %.1f ms (%s)\n",
-	       (double)bytes / 1e6 / (now() - start), pages_n, (double)bytes / 1e6 / (double)rounds,
-	       rounds, slowest * 1e3, pages[slow].key);
+	double rate = (double)bytes / 1e6 / (now() - start);
+	fprintf(stderr,
+		"%.1f MB/s of HTML (%zu pages, %.1f MB, %zu rounds); slowest page %.1f ms (%s)\n",
+		rate, pages_n, (double)bytes / 1e6 / (double)rounds, rounds, slowest * 1e3,
+		pages[slow].key);
+	printf("{\"scenario\":\"extraction\",\"values\":{\"mb_s\":%.2f,\"slowest_ms\":%.3f}}\n",
+	       rate, slowest * 1e3);
 }
 
 static unsigned dice(unsigned sides)

@@ -2,6 +2,7 @@
 #include "feed.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cpoa/clock.h"
@@ -9,30 +10,30 @@
 
 #include "engine/topology.h"
 
-#define TYPE "podcast_generation"
-
 enum { PUBLISH_MS = 60000 };
 
 static bool listen(struct feed *f, struct err *e)
 {
-	char queue[MQ_SHORT_MAX + 1];
+	char queue[MQ_SHORT_MAX + 1], completed[MQ_SHORT_MAX + 1], failed[MQ_SHORT_MAX + 1];
 
+	snprintf(completed, sizeof(completed), "%s.completed", f->type);
+	snprintf(failed, sizeof(failed), "%s.failed", f->type);
 	return mq_declare_queue(f->mq, "", true, NULL, 0, queue, e) &&
-	       mq_bind(f->mq, queue, EXCHANGE_EVENTS, TYPE ".completed", e) &&
-	       mq_bind(f->mq, queue, EXCHANGE_EVENTS, TYPE ".failed", e) &&
+	       mq_bind(f->mq, queue, EXCHANGE_EVENTS, completed, e) &&
+	       mq_bind(f->mq, queue, EXCHANGE_EVENTS, failed, e) &&
 	       mq_consume(f->mq, queue, "bench", true, e);
 }
 
-bool feed_open(struct feed *f, const struct settings *s, struct err *e)
+bool feed_open(struct feed *f, const struct settings *s, const char *type, struct err *e)
 {
 	struct mq_options o = settings_mq(s, "cpoa bench");
 	char jobs[QUEUE_NAME_SIZE];
 
-	*f = (struct feed){0};
+	*f = (struct feed){.type = type};
 	f->mq = mq_open(&o, e);
 	if (!f->mq)
 		return false;
-	topology_queue(jobs, TYPE);
+	topology_queue(jobs, type);
 	/* Every run begins with empty queues. */
 	return mq_delete_queue(f->mq, jobs, e) && mq_delete_queue(f->mq, QUEUE_EVENTS_ASF, e) &&
 	       topology_apply(f->mq, e) && mq_confirm_select(f->mq, e) && listen(f, e);
@@ -42,15 +43,46 @@ void feed_close(struct feed *f)
 {
 	mq_close(f->mq);
 	f->mq = NULL;
+	free(f->us);
+	f->us = NULL;
 }
 
-static bool publish(struct feed *f, char task[UUID_TEXT_SIZE], struct err *e)
+/* A task_id ends with the number of its job, so that its event tells which one has ended. */
+static void task_id(int64_t number, char text[UUID_TEXT_SIZE])
 {
-	struct uuid id = uuid_new(), message = uuid_new();
-	char body[256], message_id[UUID_TEXT_SIZE];
+	struct uuid id = uuid_new();
+
+	for (int i = 0; i < 4; i++)
+		id.bytes[15 - i] = (uint8_t)(number >> (8 * i));
+	uuid_to_text(&id, text);
+}
+
+static int64_t number_of(const char *body)
+{
+	static const char field[] = "\"task_id\":\"";
+	const char *at = strstr(body, field);
+	struct uuid id;
+	char text[UUID_TEXT_SIZE];
+	int64_t number = 0;
+
+	if (!at)
+		return -1;
+	snprintf(text, sizeof(text), "%s", at + strlen(field));
+	if (!uuid_from_text(&id, text))
+		return -1;
+	for (int i = 12; i < 16; i++)
+		number = number << 8 | id.bytes[i];
+	return number;
+}
+
+static bool publish(struct feed *f, struct err *e)
+{
+	bool podcast = strcmp(f->type, "podcast_generation") == 0;
+	struct uuid message = uuid_new();
+	char body[256], task[UUID_TEXT_SIZE], message_id[UUID_TEXT_SIZE];
 	struct mq_publish p = {
 		.exchange = EXCHANGE_JOBS,
-		.routing_key = TYPE,
+		.routing_key = f->type,
 		.content_type = "application/json",
 		.message_id = message_id,
 		.persistent = true,
@@ -58,12 +90,14 @@ static bool publish(struct feed *f, char task[UUID_TEXT_SIZE], struct err *e)
 		.body = body,
 	};
 
-	uuid_to_text(&id, task);
+	task_id(f->sent, task);
 	uuid_to_text(&message, message_id);
 	p.len = (size_t)snprintf(body, sizeof(body),
-				 "{\"topic\":\"Sourdough bread\",\"task_id\":\"%s\","
+				 "{\"%s\":\"Sourdough bread\",\"task_id\":\"%s\","
 				 "\"client_id\":\"bench\"}",
-				 task);
+				 podcast ? "topic" : "query", task);
+	if (f->sent < f->timed)
+		f->us[f->sent] = -clock_mono_us();
 	f->sent++;
 	return mq_publish(f->mq, &p, NULL, e);
 }
@@ -71,14 +105,15 @@ static bool publish(struct feed *f, char task[UUID_TEXT_SIZE], struct err *e)
 static void on_end(struct feed *f, const struct mq_message *m)
 {
 	const char *kind = strrchr(m->routing_key, '.');
+	int64_t number = f->timed ? number_of(m->body) : -1;
 
 	if (kind && strcmp(kind, ".completed") == 0)
 		f->completed++;
 	else
 		f->failed++;
 	f->last_end_us = clock_wall_us();
-	if (*f->awaited && strstr(m->body, f->awaited))
-		f->heard = true;
+	if (number >= 0 && number < f->timed && f->us[number] < 0)
+		f->us[number] += clock_mono_us();
 }
 
 /* Quorum queues confirm out of order. */
@@ -144,31 +179,48 @@ static bool await_confirms(struct feed *f, int64_t left, struct err *e)
 	return true;
 }
 
+bool feed_send(struct feed *f, struct err *e)
+{
+	return publish(f, e) && await_confirms(f, FEED_WINDOW - 1, e);
+}
+
 bool feed_publish(struct feed *f, int64_t n, struct err *e)
 {
-	char task[UUID_TEXT_SIZE];
-
-	for (int64_t i = 0; i < n; i++)
-		if (!publish(f, task, e) || !await_confirms(f, FEED_WINDOW - 1, e))
+	while (n-- > 0)
+		if (!feed_send(f, e))
 			return false;
 	return await_confirms(f, 0, e);
 }
 
-bool feed_one(struct feed *f, int64_t timeout_ms, int64_t *us, struct err *e)
+void feed_time(struct feed *f, int64_t n)
 {
-	int64_t began = clock_mono_us();
+	f->us = xcalloc((size_t)n, sizeof(*f->us));
+	f->timed = n;
+}
+
+bool feed_one(struct feed *f, int64_t timeout_ms, struct err *e)
+{
+	int64_t number = f->sent, began = clock_mono_us();
 	struct mq_event ev;
 
-	f->heard = false;
-	if (!publish(f, f->awaited, e))
+	if (!publish(f, e))
 		return false;
-	while (!f->heard) {
+	while (f->us[number] < 0) {
 		if (!mq_next(f->mq, &ev, 100, e) || !on_event(f, &ev, e))
 			return false;
 		if (clock_mono_us() - began > timeout_ms * 1000)
 			return err_set(e, ERR_RETRY, "a podcast did not end within %lld ms",
 				       (long long)timeout_ms);
 	}
-	*us = clock_mono_us() - began;
+	return true;
+}
+
+bool feed_wait(struct feed *f, int64_t ms, struct err *e)
+{
+	int64_t until = clock_mono_ms() + ms, left;
+
+	while ((left = until - clock_mono_ms()) > 0)
+		if (!feed_hear(f, left > 1000 ? 1000 : (int)left, e))
+			return false;
 	return true;
 }

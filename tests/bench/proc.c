@@ -106,6 +106,29 @@ long proc_status(pid_t pid, const char *field)
 	return value;
 }
 
+int64_t proc_cpu_ns(pid_t pid)
+{
+	char path[300];
+	struct dirent *entry;
+	long long sum = 0, ns;
+	DIR *dir;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	dir = opendir(path);
+	while (dir && (entry = readdir(dir))) {
+		snprintf(path, sizeof(path), "/proc/%d/task/%s/schedstat", (int)pid, entry->d_name);
+		f = fopen(path, "re");
+		if (f && fscanf(f, "%lld", &ns) == 1)
+			sum += ns;
+		if (f)
+			fclose(f);
+	}
+	if (dir)
+		closedir(dir);
+	return sum;
+}
+
 /* ---- watching ---- */
 
 static double machine_busy_s(void)

@@ -6,6 +6,7 @@
 #define BENCH_PROC_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "cpoa/err.h"
@@ -37,6 +38,9 @@ double watch_others_percent(const struct watches *w);
 
 /* A number from /proc/PID/status, such as "VmHWM" (KiB) or "Threads"; 0 when there is none. */
 long proc_status(pid_t pid, const char *field);
+
+/* CPU that its threads have used, in ns: for what the clock ticks of the rest are too coarse. */
+int64_t proc_cpu_ns(pid_t pid);
 
 /* Children get the environment as it is now: settings_load() wipes what is secret out of ours. */
 void proc_keep_environment(void);

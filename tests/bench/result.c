@@ -25,6 +25,8 @@ void result_set_cpu(struct json_object *values, const struct watches *w, double 
 	double sum = 0;
 
 	for (int i = 0; i < w->n; i++) {
+		if (!w->of[i].pid)
+			continue;
 		snprintf(name, sizeof(name), "cpu_%s", w->of[i].name);
 		result_set(values, name, w->of[i].cpu_s * 1000 / podcasts);
 		sum += w->of[i].cpu_s;

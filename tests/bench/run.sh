@@ -1,23 +1,31 @@
 #!/bin/bash
 # The benchmark: one worker with PostgreSQL (fsync on), RabbitMQ and agents on this machine.
 #
-#   tests/bench/run.sh [quick|all|SCENARIO...] [--runs R] [--podcasts N] [--inflight] [--keep]
+#   tests/bench/run.sh [quick|all|SCENARIO...] [--runs R] [--podcasts N] [OPTION...]
 #
 #   throughput    N podcasts published beforehand, agents that answer at once
+#   two           the same with two workers
+#   history       the same with --history podcasts of long ago in the tables
 #   async         a quarter of them with agents that answer 202, take 100 ms and are polled
+#   search        searches of 7 topics, as many as a twentieth of N
 #   lone          200 podcasts, one after another
+#   half          podcasts at half of the throughput's rate (or at --rate), 10 seconds long
 #   floor         the SQL of a podcast replayed without a worker: what there is to reach
-#   inflight      2000 podcasts at once with agents that take 10 s, in both styles
-#   prune         throughput without and with a `cpoa prune` of --history N workflows beside it
-#   extraction [DIR]  HTML to text, alone: MB/s on one core, 10,000 damaged pages, and the score against
-#                 true texts. DIR (or $CPOA_EXTRACTION_DIR) holds html/KEY.html.gz, truth.json, score.py
-#   (none)        all but inflight and prune; all: with inflight, as --inflight does
+#   inflight      --held podcasts at once with agents that take 30 s, in both styles
+#   idle          20 seconds of a worker without work
+#   extraction    HTML to text: MB/s on one core, on pages of $CPOA_EXTRACTION_DIR or of the stand-ins
+#   prune         throughput without and with a `cpoa prune` of a million old workflows beside it
+#   (none)        all of them but history, inflight and prune; all: but prune
 #   quick         one short run of throughput, async and lone, for CI
+#   extraction DIR  that alone, also with 10,000 damaged pages, and the score against true texts. DIR (or
+#                 $CPOA_EXTRACTION_DIR) holds html/KEY.html.gz, truth.json, score.py
 #   --runs R      how often each is run (3); the table has the median and the spread
 #   --podcasts N  of throughput and floor (20000)
-#   --history N   of prune (1000000)
+#   --history N   of history (10000000)
+#   --held N      of inflight (10000)
+#   --rate R      of half
 #   --agents WHO  what answers at once: nginx with fixed answers (the default), or the stand-ins
-#   --keep        leaves servers and stand-ins running, and says how to use them (for perf)
+#   --keep        leaves servers and agents running, and says how to use them (for perf)
 #
 # Prints a table, and writes it with every run's figures to build/bench/result.json. Installs what it
 # needs (tests/packages.sh) and writes below build/bench only. README.md says what the rows mean.
@@ -84,7 +92,7 @@ build() {
 	grep -Fqsx "CMAKE_HOME_DIRECTORY:INTERNAL=$PWD" "$bin/CMakeCache.txt" || fresh=(--fresh)
 	{
 		cmake --preset release -B "$bin" -DCPOA_BENCH=ON "${fresh[@]}" &&
-			cmake --build "$bin" --target cpoa cpoa-agents bench_load bench_floor bench_report
+			cmake --build "$bin" --target cpoa cpoa-agents bench_load bench_floor bench_report extraction
 	} >"$run/build.log" 2>&1
 }
 
@@ -97,12 +105,11 @@ start_servers() {
 	. "$servers/env"
 	unset CPOA_TEST_SERVERS CPOA_TEST_MQ_API
 	foreground "$bin/cpoa" migrate >"$run/migrate.log" 2>&1 || fail "migrating failed" "$run/migrate.log"
-	watch=(--watch "postgres=$(<"$servers/pg/pid")" --watch "rabbitmq=$(<"$servers/mq/pid")")
+	watch_servers
 }
 
-poll_every() {
-	export CPOA_WCHA_POLLING_INTERVAL_SECONDS=$1 CPOA_PSWA_POLLING_INTERVAL_SECONDS=$1
-	export CPOA_VFA_POLLING_INTERVAL_SECONDS=$1
+watch_servers() {
+	watch=(--watch "postgres=$(<"$servers/pg/pid")" --watch "rabbitmq=$(<"$servers/mq/pid")")
 }
 
 # Runs scenario $1 as $2, at most $3 workflows in flight; its line goes to file $4. More options follow.
@@ -113,68 +120,101 @@ load() {
 	export CPOA_HTTP_PORT CPOA_HTTP_BIND=127.0.0.1 CPOA_LOG_LEVEL=warn CPOA_DRAIN_SECONDS=5
 	export CPOA_MAX_INFLIGHT=$most
 	foreground "$bin/bench/bench_load" "$scenario" --name "$name" "${watch[@]}" \
-		--watch "agents=$agents_pid" --agents "$agents" "$@" -- "$bin/cpoa" worker \
+		--watch "agents=$agents_pid" "${counts[@]}" "$@" -- "$bin/cpoa" worker \
 		>>"$out" 2>"$run/$name.log" || fail "$name failed" "$run/$name.log"
 }
 
 # What PostgreSQL answers to $1.
 query() {
-	psql -h "$POSTGRES_HOST" -p "$POSTGRES_PORT" -U "$POSTGRES_USER" -d "$POSTGRES_DB" -qAt -v ON_ERROR_STOP=1 -c "$1" 8>&-
+	psql -h "$POSTGRES_HOST" -p "$POSTGRES_PORT" -U postgres -d "$POSTGRES_DB" -qAt -v ON_ERROR_STOP=1 -c "$1" 8>&-
 }
 
-# History that ended 60 days ago: --history workflows with four calls each, as large as those of a podcast.
-fill_history() {
-	say "filling in $history old workflows"
-	foreground psql -h "$POSTGRES_HOST" -p "$POSTGRES_PORT" -U "$POSTGRES_USER" -d "$POSTGRES_DB" -q -v ON_ERROR_STOP=1 \
-		-c "WITH w AS (INSERT INTO workflow_instances (trigger_event_type, overall_status, start_timestamp,
-			end_timestamp, idempotency_key, terminal_event)
-			SELECT 'podcast_generation', 'completed', now() - interval '90 days' + i * interval '1 second',
-			now() - interval '90 days' + i * interval '1 second', 'old ' || gen_random_uuid(), repeat(md5(i::text), 50)
-			FROM generate_series(1, $history) i RETURNING workflow_id, start_timestamp)
-			INSERT INTO task_instances (workflow_id, agent_name, task_order, status, call_name, start_timestamp, reply)
-			SELECT workflow_id, 'PSWA', c, 'completed', 'call' || c, start_timestamp,
-			to_json(repeat(md5(c::text), 20)) FROM w, generate_series(1, 4) c" -c "VACUUM ANALYZE workflow_instances" \
-		-c "VACUUM ANALYZE task_instances" >"$run/history.log" 2>&1 || fail "no history" "$run/history.log"
+# The database cpoa_$1 with a history of $2 workflows; $3: with their bodies. What fills it is not logged.
+make_history() {
+	say "filling in $2 old workflows"
+	query "ALTER SYSTEM SET wal_level = minimal"
+	query "ALTER SYSTEM SET max_wal_senders = 0"
+	foreground tests/servers.sh restart "$servers" pg
+	query "CREATE DATABASE cpoa_$1 OWNER $POSTGRES_USER"
+	POSTGRES_DB=cpoa_$1 foreground "$bin/cpoa" migrate >"$run/migrate.log" 2>&1 ||
+		fail "migrating failed" "$run/migrate.log"
+	foreground psql -h "$POSTGRES_HOST" -p "$POSTGRES_PORT" -U postgres -d "cpoa_$1" -q -v "n=$2" -v "bodies=$3" \
+		-f tests/bench/history.sql >"$run/history.log" 2>&1 || fail "no history" "$run/history.log"
+	query "ALTER SYSTEM RESET ALL"
+	foreground tests/servers.sh restart "$servers" pg
+	watch_servers
+}
+
+# Half of the median rate of the throughput until now.
+half_rate() {
+	sed -n 's/^{"scenario":"throughput".*"rate":\([0-9.]*\).*/\1/p' "$run/runs" | sort -n |
+		awk '{ r[NR] = $1 } END { print (r[int((NR + 1) / 2)] + r[int(NR / 2) + 1]) / 4 }'
+}
+
+# Pages to extract from, in $run/pages.
+take_pages() {
+	local i page
+	rm -rf "$run/pages"
+	mkdir -p "$run/pages"
+	if [ -d "${CPOA_EXTRACTION_DIR:-}/html" ]; then
+		for page in "$CPOA_EXTRACTION_DIR"/html/*.gz; do
+			gzip -dc "$page" >"$run/pages/$(basename "$page" .gz)"
+		done
+	else
+		start_agents stand-ins
+		for i in 1 2 3 4 5; do
+			curl -sf "$agents/articles/$i?topic=Sourdough%20bread" -o "$run/pages/$i.html" 8>&- || fail "no page"
+		done
+	fi
 }
 
 scenario() {
 	say "$1 ($2 of $runs)"
+	agent_times 5 30
 	case $1 in
-	throughput)
-		start_agents "$at_once"
-		load throughput throughput 512 "$run/runs" --podcasts "$podcasts"
-		;;
+	throughput | lone | half | two | history | prune | search) start_agents "$at_once" ;;
+	esac
+	case $1 in
+	throughput) load throughput throughput 512 "$run/runs" --podcasts "$podcasts" ;;
+	two) load throughput two 512 "$run/runs" --podcasts "$podcasts" --workers 2 ;;
+	history) POSTGRES_DB=cpoa_history load throughput history 512 "$run/runs" --podcasts "$podcasts" ;;
 	async)
 		start_agents stand-ins --style async --latency 100
-		poll_every 0.05
+		agent_times 0.05 30
 		load throughput async 2048 "$run/runs" --podcasts $((podcasts / 4))
 		;;
-	lone)
-		start_agents "$at_once"
-		load lone lone 512 "$run/runs" --podcasts 200
+	search)
+		load throughput search 128 "$run/runs" --podcasts $((podcasts / 20 + 1)) --type search_results_generation
 		;;
+	lone) load lone lone 512 "$run/runs" --podcasts 200 ;;
+	half) load paced half 512 "$run/runs" --rate "${rate:-$(half_rate)}" --seconds 10 ;;
+	idle) load idle idle 512 "$run/runs" --seconds 20 ;;
 	floor)
 		foreground "$bin/bench/bench_floor" --podcasts "$podcasts" "${watch[@]:0:2}" \
 			>>"$run/runs" 2>"$run/floor.log" || fail "floor failed" "$run/floor.log"
 		;;
+	extraction)
+		[ "$2" != 1 ] || take_pages
+		"$bin/bench/extraction" --bench "$run/pages" >>"$run/runs" 2>"$run/extraction.log" || fail "extraction failed" "$run/extraction.log"
+		;;
 	prune)
-		start_agents "$at_once"
-		fill_history
+		export POSTGRES_DB=cpoa_prune
 		load throughput prune_without 512 "$run/runs" --podcasts "$podcasts"
 		setpriv --pdeathsig KILL "$bin/cpoa" prune --older-than 30d --yes </dev/null >"$run/prune.log" 2>&1 8>&- &
 		pruner=$!
 		load throughput prune_with 512 "$run/runs" --podcasts "$podcasts"
-		kill -0 "$pruner" 2>/dev/null || say "prune had ended before the load did: give it a larger --history"
+		kill -0 "$pruner" 2>/dev/null || say "prune had ended before the load did: give it less --podcasts"
 		end "$pruner"
 		pruner=
+		export POSTGRES_DB=cpoa
 		tail -n 1 "$run/prune.log" >&2
 		;;
 	inflight)
-		poll_every 2
-		start_agents stand-ins --style sync --latency 10000
-		load inflight inflight_sync 2048 "$run/runs" --podcasts 2000
-		start_agents stand-ins --style async --latency 10000
-		load inflight inflight_async 2048 "$run/runs" --podcasts 2000
+		agent_times 5 120
+		start_agents stand-ins --style sync --latency 30000
+		load inflight inflight_sync "$held" "$run/runs" --podcasts "$held"
+		start_agents stand-ins --style async --latency 30000
+		load inflight inflight_async "$held" "$run/runs" --podcasts "$held"
 		;;
 	esac
 }
@@ -198,56 +238,58 @@ rabbit_version() { dpkg-query -W -f '${Version}' rabbitmq-server 2>/dev/null || 
 leave_running() {
 	{
 		cat "$servers/env"
-		export -p | grep -E ' (WCHA|PSWA|VFA|CPOA)_' || :
+		export -p | grep -E ' (WCHA|PSWA|VFA|TDA|SCA|IGA|CPOA)_' || :
 	} >"$run/env"
-	say "servers and stand-ins go on running until this ends (Ctrl-C); in another shell: . build/bench/env"
+	say "servers and agents go on running until this ends (Ctrl-C); in another shell: . build/bench/env"
 	foreground sleep infinity
 }
 
 # ---- extraction ---------------------------------------------------------------------------
 
+# All of it, on DIR.
 extraction() {
-	local from=${1:-${CPOA_EXTRACTION_DIR:-.}} pages=$run/pages page
-	[ -d "$from/html" ] || fail "there are no pages in $from/html; name a folder that has some"
+	export CPOA_EXTRACTION_DIR=$1
+	[ -d "$1/html" ] || fail "there are no pages in $1/html; name a folder that has some"
 	tests/packages.sh build >&2 || fail "packages"
-	mkdir -p "$pages"
+	mkdir -p "$run"
 	{ cmake --preset release -B "$bin" -DCPOA_BENCH=ON && cmake --build "$bin" --target extraction; } \
 		>"$run/build.log" 2>&1 || fail "it does not build" "$run/build.log"
-	for page in "$from"/html/*.gz; do
-		gzip -dc "$page" >"$pages/$(basename "$page" .gz)"
-	done
-	"$bin/bench/extraction" "$pages" >"$run/predictions.json"
-	[ ! -x "$from/score.py" ] || python3 "$from/score.py" "$run/predictions.json" | tail -n 1
-	"$bin/bench/extraction" --bench "$pages"
-	"$bin/bench/extraction" --mutate "$pages" 10000
+	take_pages
+	"$bin/bench/extraction" "$run/pages" >"$run/predictions.json"
+	[ ! -x "$1/score.py" ] || python3 "$1/score.py" "$run/predictions.json" | tail -n 1
+	"$bin/bench/extraction" --bench "$run/pages" >/dev/null
+	"$bin/bench/extraction" --mutate "$run/pages" 10000
 }
 
-if [ "${1:-}" = extraction ]; then
-	mkdir -p "$run"
-	shift
-	extraction "$@"
+if [ "${1:-}" = extraction ] && [ $# = 2 ] && [ -d "$2" ]; then
+	extraction "$2"
 	exit
 fi
 
 # ---- command line -------------------------------------------------------------------------
 
-runs=3 podcasts=20000 history=1000000 warm_up=2000 at_once=nginx keep='' what=()
+most=(throughput two async search lone half floor idle extraction)
+runs=3 podcasts=20000 history=10000000 held=10000 rate='' warm_up=2000 at_once=nginx keep='' what=()
 while [ $# -gt 0 ]; do
 	case $1 in
 	quick)
 		what+=(throughput async lone)
 		runs=1 podcasts=3000 warm_up=500
 		;;
-	all) what+=(throughput async lone floor inflight) ;;
-	throughput | async | lone | floor | inflight | prune) what+=("$1") ;;
-	--inflight) what=("${what[@]:-throughput async lone floor}" inflight) ;;
-	--runs) runs=${2:-}; shift $(($# > 1)) ;;
+	all) what+=("${most[@]}" inflight history) ;;
+	throughput | two | history | async | search | lone | half | floor | inflight | idle | extraction | prune)
+		what+=("$1")
+		;;
+	--runs | --podcasts | --history | --held | --rate | --agents)
+		[ $# -gt 1 ] || { usage >&2; exit 2; }
+		set -- "$1=$2" "${@:3}"
+		continue
+		;;
 	--runs=*) runs=${1#*=} ;;
-	--podcasts) podcasts=${2:-}; shift $(($# > 1)) ;;
 	--podcasts=*) podcasts=${1#*=} ;;
-	--history) history=${2:-}; shift $(($# > 1)) ;;
 	--history=*) history=${1#*=} ;;
-	--agents) at_once=${2:-}; shift $(($# > 1)) ;;
+	--held=*) held=${1#*=} ;;
+	--rate=*) rate=${1#*=} ;;
 	--agents=*) at_once=${1#*=} ;;
 	--keep) keep=1 ;;
 	-h | --help) usage; exit 0 ;;
@@ -255,11 +297,14 @@ while [ $# -gt 0 ]; do
 	esac
 	shift
 done
-[[ $runs =~ ^[1-9][0-9]*$ && $podcasts =~ ^[1-9][0-9]*$ && $history =~ ^[1-9][0-9]*$ &&
-	$at_once =~ ^(nginx|stand-ins)$ ]] || { usage >&2; exit 2; }
-[ ${#what[@]} -gt 0 ] || what=(throughput async lone floor)
-# shellcheck disable=SC2206 # words
-what=(${what[*]})
+[[ $runs =~ ^[1-9][0-9]*$ && $podcasts =~ ^[1-9][0-9]*$ && $history =~ ^[1-9][0-9]*$ && $held =~ ^[1-9][0-9]*$ &&
+	$rate =~ ^([1-9][0-9]*)?$ && $at_once =~ ^(nginx|stand-ins)$ ]] || { usage >&2; exit 2; }
+[ ${#what[@]} -gt 0 ] || what=("${most[@]}")
+wants() { [[ " ${what[*]} " == *" $1 "* ]]; }
+# Some are measured against it.
+if ! wants throughput && { wants two || wants history || { wants half && [ -z "$rate" ]; }; }; then
+	what=(throughput "${what[@]}")
+fi
 
 mkdir -p "$run"
 exec 8>"$run/lock"
@@ -276,11 +321,15 @@ load_before=$(cut -d ' ' -f 1-3 /proc/loadavg)
 say "building"
 foreground build || fail "it does not build" "$run/build.log"
 start_servers
+agent_times 5 30
 : >"$run/runs"
 say "warming up"
 start_agents stand-ins --style sync
 load throughput warm-up 512 /dev/null --podcasts "$warm_up"
+load throughput warm-up 512 /dev/null --podcasts 20 --type search_results_generation
 take_answers
+! wants history || make_history history "$history" 0
+! wants prune || make_history prune 1000000 1
 for ((i = 1; i <= runs; i++)); do
 	for name in "${what[@]}"; do
 		scenario "$name" "$i"
