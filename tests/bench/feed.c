@@ -1,6 +1,7 @@
 /* feed: one connection for both directions. */
 #include "feed.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -153,16 +154,33 @@ static bool on_event(struct feed *f, struct mq_event *ev, struct err *e)
 	return good;
 }
 
-bool feed_hear(struct feed *f, int timeout_ms, struct err *e)
+/* What has come; *any, whether something had. */
+static bool drain(struct feed *f, bool *any, struct err *e)
 {
 	struct mq_event ev;
 
-	do {
-		if (!mq_next(f->mq, &ev, timeout_ms, e) || !on_event(f, &ev, e))
+	*any = false;
+	for (;;) {
+		if (!mq_next(f->mq, &ev, 0, e) || !on_event(f, &ev, e))
 			return false;
-		timeout_ms = 0;
-	} while (ev.kind != MQ_NOTHING);
-	return true;
+		if (ev.kind == MQ_NOTHING)
+			return true;
+		*any = true;
+	}
+}
+
+/* The waiting is ours: rabbitmq-c rounds a millisecond down to none, and would spin. */
+bool feed_hear(struct feed *f, int timeout_ms, struct err *e)
+{
+	struct pollfd fd = {.fd = mq_fd(f->mq), .events = POLLIN};
+	bool any;
+
+	if (!drain(f, &any, e))
+		return false;
+	if (any || timeout_ms <= 0)
+		return true;
+	(void)poll(&fd, 1, timeout_ms);
+	return drain(f, &any, e);
 }
 
 /* Until at most `left` publishings are unconfirmed. */
