@@ -10,7 +10,7 @@
 
 enum {
 	SAMPLE_MS = 200,
-	SILENCE_MS = 150000, /* no workflow ends for so long: something is broken */
+	SILENCE_MS = 240000, /* no workflow ends for so long: something is broken */
 	WORKERS_MAX = 2
 };
 
