@@ -96,6 +96,14 @@ static void mark_admitted(struct ledger *l)
 	}
 }
 
+/* How busy the worker is: of this thread alone, which works through what has gathered. */
+static void note_crowd(struct house *house, int n)
+{
+	int before = atomic_load_explicit(&house->crowd, memory_order_relaxed);
+
+	atomic_store_explicit(&house->crowd, (3 * before + n) / 4, memory_order_relaxed);
+}
+
 static void batch_succeeded(struct ledger *l)
 {
 	struct run *runs[BATCH_RUNS_MAX];
@@ -105,6 +113,7 @@ static void batch_succeeded(struct ledger *l)
 	mark_admitted(l);
 	memcpy(runs, l->batch.runs, sizeof(runs[0]) * (size_t)n);
 	metric_observe_count(&m_ledger_batch, 0, 0, n);
+	note_crowd(l->house, n);
 	for (int i = 0; i < n; i++) {
 		if (runs[i]->duplicate)
 			mail_append(&l->duplicates, &runs[i]->mail);

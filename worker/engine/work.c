@@ -25,6 +25,7 @@ enum {
 	SHOWN_MAX = 300,   /* bytes of what an agent wrote that a sentence shows */
 	DELIVERIES = 10,   /* that count like one death of its worker */
 	HUSH_PENDING = 64, /* events */
+	HUSH_CROWD = 24,   /* workflows a commit */
 };
 
 /*
@@ -47,12 +48,14 @@ static enum job_verdict read_job(struct house *house, struct run *run, struct er
 }
 
 /*
- * Progress gives way: while more events wait for the broker than it takes to keep it busy, what is
- * told at most once (interface.md §4) is not told, and those that must be come sooner.
+ * Progress gives way: while more events wait for the broker than it takes to keep it busy, or so
+ * many workflows move that a commit changes dozens, what is told at most once (interface.md §4) is
+ * not told, and those that must be come sooner.
  */
 static void pass(struct house *house, struct run *run, int64_t wall_us)
 {
-	run->hushed = outbox_pending(house->outbox) > HUSH_PENDING;
+	run->hushed = outbox_pending(house->outbox) > HUSH_PENDING ||
+		      atomic_load_explicit(&house->crowd, memory_order_relaxed) > HUSH_CROWD;
 	run_pass(run, wall_us);
 	if (run->untold)
 		metric_add(&m_progress_untold, run->job.workflow->index, 0, run->untold);
