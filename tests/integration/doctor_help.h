@@ -12,7 +12,7 @@
 
 #include "world_parts.h"
 
-enum { DONE = 0, FAILED = 1, USAGE = 2, NO_SERVER = 4, ARGUMENTS = 16 };
+enum { ARGUMENTS = 16 };
 
 /* ---- asking the doctor ---- */
 
@@ -79,17 +79,6 @@ static inline struct world *open_well(void)
 	world_agents(w, "--style", "mixed");
 	cr_assert_eq(world_cpoa(w, NULL, "topology", "apply"), DONE);
 	return w;
-}
-
-static inline int free_port(struct world *w)
-{
-	const char *out;
-
-	cr_assert_eq(world_run(w, &out,
-			       (const char *const[]){"/bin/bash", getenv("CPOA_SERVERS_SH"), "port",
-						     NULL}),
-		     0);
-	return (int)strtol(out, NULL, 10);
 }
 
 #endif

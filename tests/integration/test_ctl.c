@@ -10,15 +10,6 @@
 #include "cpoa/json.h"
 #include "cpoa/uuid.h"
 
-enum {
-	DONE = 0,
-	FAILED = 1,
-	USAGE = 2,
-	NO_MATCH = 3,
-	NO_SERVER = 4,
-	REFUSED = 5,
-};
-
 #define PODCAST "enqueue", "podcast_generation", "--wait", "--timeout", "60"
 
 static struct json_object *parse(const char *text)

@@ -8,8 +8,6 @@
 
 #include "cpoa/json.h"
 
-enum { DONE = 0, FAILED = 1, USAGE = 2, NO_SERVER = 4, INTERRUPTED = 130 };
-
 static struct json_object *parse(const char *text)
 {
 	struct json_object *o = NULL;

@@ -9,7 +9,6 @@
 
 #include "cpoa/json.h"
 
-enum { DONE = 0, NO_MATCH = 3, INTERRUPTED = 130 };
 enum { VOICES = 300, SCRIPTS = 200, TOPICLESS = 300, BROKEN = 150, TWICE = 50, ALL = 1000 };
 
 #define VOICE_REASON  "failed_vfa_request_exception"

@@ -9,8 +9,6 @@
 
 #include "cpoa/json.h"
 
-enum { DONE = 0, FAILED = 1, USAGE = 2, NO_MATCH = 3, NO_SERVER = 4, REFUSED = 5 };
-
 #define DEAD_IS	    "SELECT count(*) FROM dead_letters WHERE state = 'dead'"
 #define LEASE_CLASS "1129336641"
 #define NO_TOPIC    "{\"task_id\":\"0b2a9c5e-27a4-4f6b-9a55-0d8e1f6f2a11\"}"

@@ -9,26 +9,6 @@
 
 #include "cpoa/clock.h"
 
-enum { DONE = 0, FAILED = 1, USAGE = 2, NO_MATCH = 3, REFUSED = 5 };
-
-struct wish {
-	struct world *w;
-	const char *query;
-	int n;
-};
-
-static bool called(void *ctx)
-{
-	struct wish *wish = ctx;
-
-	return world_call_count(wish->w, wish->query) >= wish->n;
-}
-
-static void await_calls(struct world *w, const char *query, int n)
-{
-	cr_assert(await(called, &(struct wish){w, query, n}, SOON_MS), "%s: never %d", query, n);
-}
-
 static const char status_of_all[] =
 	"SELECT overall_status, claimed_by, cancel_requested_at IS NOT NULL FROM "
 	"workflow_instances";
@@ -63,7 +43,7 @@ Test(desk_workflow, cancel_takes_effect_at_once_in_the_middle_of_a_call)
 	worker = world_worker(w, "CPOA_RESCUE_INTERVAL_SECONDS=30", "CPOA_LEASE_SECONDS=90");
 	make_podcast_row(w, "stopped");
 	id = world_podcast(w, "stopped", "\"client_id\":\"room\"");
-	await_calls(w, "agent=pswa", 1);
+	world_await_calls(w, "agent=pswa", 1);
 
 	asked = clock_mono_ms();
 	cr_assert_eq(world_cpoa(w, &out, "workflow", "cancel", id, "--reason-text", "too dear"),
@@ -104,10 +84,7 @@ Test(desk_workflow, cancelled_one_is_retried_from_its_last_good_call)
 	world_worker(w, NULL);
 	make_podcast_row(w, "again");
 	id = world_podcast(w, "again", NULL);
-	cr_assert(await_rows(w, "1",
-			     "SELECT count(*) FROM task_instances WHERE call_name = 'pswa'"
-			     " AND external_celery_task_id IS NOT NULL",
-			     SOON_MS));
+	world_await_accepted(w, "pswa");
 	cr_assert_eq(world_cpoa(w, NULL, "workflow", "cancel", id), DONE);
 	world_event(w, "cancelled", id, 0, SOON_MS);
 	cr_assert(await_rows(w, "cancelled|null|t", status_of_all, SOON_MS));
@@ -138,7 +115,7 @@ Test(desk_workflow, cancel_outlives_the_worker)
 	world_agents(w, "--latency-pswa", "60000");
 	first = world_worker(w, NULL);
 	id = world_podcast(w, "orphan", NULL);
-	await_calls(w, "agent=pswa", 1);
+	world_await_calls(w, "agent=pswa", 1);
 	worker_signal(w, first, SIGKILL);
 	worker_wait_exit(w, first, SOON_MS);
 	cr_assert_eq(world_cpoa(w, NULL, "workflow", "cancel", id), DONE);
@@ -159,7 +136,7 @@ Test(desk_workflow, cancel_waits_for_a_worker_that_is_frozen)
 	world_agents(w, "--latency-pswa", "60000");
 	worker = world_worker(w, NULL);
 	id = world_podcast(w, "frozen", NULL);
-	await_calls(w, "agent=pswa", 1);
+	world_await_calls(w, "agent=pswa", 1);
 	worker_signal(w, worker, SIGSTOP);
 	cr_assert_eq(world_cpoa(w, NULL, "workflow", "cancel", id), DONE);
 	worker_signal(w, worker, SIGCONT);
@@ -182,7 +159,7 @@ Test(desk_workflow, cancel_and_completion_make_one_end)
 		world_post(w, &job);
 	}
 	world_flush(w);
-	await_calls(w, "agent=vfa", N / 10);
+	world_await_calls(w, "agent=vfa", N / 10);
 	world_cpoa(w, NULL, "workflow", "cancel", "--type", "podcast_generation", "--yes");
 	world_await_ends(w, N, 60000);
 	cr_assert_eq(world_contradictions(w), 0);

@@ -200,7 +200,7 @@ static bool answers(void *ctx)
 static void behind_pgbouncer(const char *pool_mode, const char *verdict, const char *text)
 {
 	struct world *w = open_well();
-	const char *port = world_format(w, "%d", free_port(w));
+	const char *port = world_format(w, "%d", free_port());
 	struct json_object *found;
 	struct child bouncer = {0};
 

@@ -20,24 +20,6 @@ static int harvesting_worker(struct world *w, const char *search, const char *mo
 
 static const char html[] = "/search?q={query}", json[] = "/search?format=json&q={query}";
 
-struct wish {
-	struct world *w;
-	const char *query;
-	int n;
-};
-
-static bool called(void *ctx)
-{
-	struct wish *wish = ctx;
-
-	return world_call_count(wish->w, wish->query) >= wish->n;
-}
-
-static void await_calls(struct world *w, const char *query, int n)
-{
-	cr_assert(await(called, &(struct wish){w, query, n}, SOON_MS), "%s: never %d", query, n);
-}
-
 static void expect_harvested(struct world *w, const char *id)
 {
 	const char *content;
@@ -162,7 +144,7 @@ Test(harvest, is_taken_over)
 	world_agents(w, "--latency-wcha", "700");
 	first = harvesting_worker(w, html, NULL);
 	id = world_podcast(w, "tides", NULL);
-	await_calls(w, "kind=page", 2);
+	world_await_calls(w, "kind=page", 2);
 	harvesting_worker(w, html, NULL);
 	worker_signal(w, first, SIGKILL);
 	expect_harvested(w, id);
@@ -182,7 +164,7 @@ Test(harvest, survives_the_loss_of_its_lease)
 	harvesting_worker(w, html, "CPOA_WCHA_MAX_CONCURRENT=1");
 	id = world_podcast(w, "tides", NULL);
 	world_podcast(w, "waits", NULL);
-	await_calls(w, "kind=page", 1);
+	world_await_calls(w, "kind=page", 1);
 	world_sql(w, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = "
 		     "current_database() AND pid <> pg_backend_pid()");
 	world_await_ends(w, 2, 60000);
@@ -201,7 +183,7 @@ Test(harvest, does_not_hold_up_the_end)
 	world_agents(w, "--latency-wcha", "60000");
 	worker = harvesting_worker(w, html, "CPOA_DRAIN_SECONDS=0.5");
 	world_podcast(w, "tides", NULL);
-	await_calls(w, "kind=page", 1);
+	world_await_calls(w, "kind=page", 1);
 	worker_signal(w, worker, SIGTERM);
 	cr_assert_eq(worker_wait_exit(w, worker, SOON_MS), 0);
 	same(world_rows(w, "SELECT overall_status, claimed_by FROM workflow_instances"),

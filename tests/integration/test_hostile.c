@@ -11,32 +11,6 @@
 
 #include "orders.h"
 
-/* ---- conditions ---- */
-
-static void expect_refused(struct world *w, const char *name, const char *reason, const char *text)
-{
-	const char *sql = world_format(
-		w, "SELECT reason, state FROM dead_letters WHERE message_id = '%s'", name);
-
-	cr_assert(await_rows(w, world_format(w, "%s|dead", reason), sql, SOON_MS), "%s: %s, not %s",
-		  name, world_rows(w, "%s", sql), reason);
-	has(world_rows(w, "SELECT error_text FROM dead_letters WHERE message_id = '%s'", name),
-	    text);
-}
-
-static bool idle(void *w)
-{
-	return metric(w, 0, "cpoa_inflight{type=\"podcast_generation\"}") < 1;
-}
-
-static void expect_settled(struct world *w)
-{
-	cr_assert(await_rows(w, "0", "SELECT count(*) FROM outbox_events", SOON_MS));
-	cr_assert(await(idle, w, SOON_MS), "the worker still holds something");
-	cr_assert_eq(world_queue(w, "cpoa.jobs.podcast_generation"), 0);
-	cr_assert_eq(world_queue(w, "cpoa.dead"), 0);
-}
-
 /* ---- reply_to ---- */
 
 /* A name of this form makes RabbitMQ 3.10 decode it as a process, and its channel crashes. */
@@ -63,7 +37,7 @@ Test(hostile, reply_to_that_kills_channels_harms_no_other)
 	same(world_rows(w, "SELECT overall_status, count(*) FROM workflow_instances GROUP BY 1"),
 	     world_format(w, "completed|%d", OTHERS + 1));
 	same(world_rows(w, "SELECT count(*) FROM dead_letters"), "0");
-	expect_settled(w);
+	world_expect_settled(w);
 	world_close(w);
 }
 
@@ -103,7 +77,7 @@ Test(hostile, a_job_sent_again_by_many_at_once_is_told_to_each)
 	cr_assert_eq(world_contradictions(w), 0);
 	cr_assert_eq(world_call_count(w, "agent=wcha"), 1);
 	same(world_rows(w, "SELECT count(*) FROM dead_letters"), "0");
-	expect_settled(w);
+	world_expect_settled(w);
 	world_close(w);
 }
 
@@ -145,7 +119,7 @@ Test(hostile, jobs_of_many_small_values_take_little_memory)
 	for (int i = 0; i < 6; i++)
 		world_podcast(w, world_format(w, "some%d", i), some);
 	for (int i = 0; i < 3; i++)
-		expect_refused(w, world_format(w, "many%d", i), "invalid_json", "too many");
+		world_expect_refused(w, world_format(w, "many%d", i), "invalid_json", "too many");
 	cr_assert(await(six_asked, w, SOON_MS));
 	cr_assert_lt(worker_status(w, worker, "VmRSS"), 250L << 10, "%ld kB",
 		     worker_status(w, worker, "VmRSS"));
@@ -153,7 +127,7 @@ Test(hostile, jobs_of_many_small_values_take_little_memory)
 	world_await_ends(w, 6, SOON_MS);
 	same(world_rows(w, "SELECT overall_status, count(*) FROM workflow_instances GROUP BY 1"),
 	     "completed|6");
-	expect_settled(w);
+	world_expect_settled(w);
 	world_close(w);
 }
 
@@ -174,7 +148,7 @@ Test(hostile, a_failed_job_cannot_speak_for_another_workflow)
 	thief = order_spec(w, "topic_exploration", "thief", "{}");
 	thief.headers[1].value = id;
 	world_publish(w, &thief);
-	expect_refused(w, "thief", "idempotency_conflict", "X-Workflow-ID");
+	world_expect_refused(w, "thief", "idempotency_conflict", "X-Workflow-ID");
 	same(world_rows(w, "SELECT count(*) FROM dead_letters WHERE fingerprint = 'workflow:%s'",
 			id),
 	     "0");
@@ -183,7 +157,7 @@ Test(hostile, a_failed_job_cannot_speak_for_another_workflow)
 	same(world_rows(w, "SELECT overall_status, trigger_event_type FROM workflow_instances"),
 	     "completed|podcast_generation");
 	same(world_rows(w, "SELECT count(*) FROM dead_letters"), "1");
-	expect_settled(w);
+	world_expect_settled(w);
 	world_close(w);
 }
 
@@ -231,9 +205,9 @@ Test(hostile, headers_that_are_no_text_are_refused)
 	world_worker(w, NULL);
 	cr_assert_eq(world_run(w, NULL, (const char *const[]){python, "-c", strange, NULL}), 0);
 	for (size_t i = 0; i < sizeof(jobs) / sizeof(*jobs); i++)
-		expect_refused(w, jobs[i].name, "invalid_job", jobs[i].text);
+		world_expect_refused(w, jobs[i].name, "invalid_job", jobs[i].text);
 	world_end(w, world_podcast(w, "a-good-one", NULL));
 	same(world_rows(w, "SELECT count(*) FROM workflow_instances"), "1");
-	expect_settled(w);
+	world_expect_settled(w);
 	world_close(w);
 }

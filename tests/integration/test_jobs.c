@@ -22,29 +22,9 @@ static struct job_spec job_with(struct world *w, const char *name, const char *b
 	return job;
 }
 
-/* The dead letter of the message with that id. */
-static void expect_refused(struct world *w, const char *name, const char *reason, const char *text)
-{
-	const char *sql = world_format(
-		w, "SELECT reason, state FROM dead_letters WHERE message_id = '%s'", name);
-
-	cr_assert(await_rows(w, world_format(w, "%s|dead", reason), sql, SOON_MS), "%s: %s, not %s",
-		  name, world_rows(w, "%s", sql), reason);
-	has(world_rows(w, "SELECT error_text FROM dead_letters WHERE message_id = '%s'", name),
-	    text);
-}
-
-static bool idle(void *w)
-{
-	return metric(w, 0, "cpoa_inflight{type=\"podcast_generation\"}") < 1;
-}
-
 static void expect_settled(struct world *w)
 {
-	cr_assert(await_rows(w, "0", "SELECT count(*) FROM outbox_events", SOON_MS));
-	cr_assert(await(idle, w, SOON_MS), "the worker still holds something");
-	cr_assert_eq(world_queue(w, "cpoa.jobs.podcast_generation"), 0);
-	cr_assert_eq(world_queue(w, "cpoa.dead"), 0);
+	world_expect_settled(w);
 	same(world_rows(w, "SELECT count(*) FROM workflow_instances"
 			   " WHERE overall_status NOT IN ('completed')"),
 	     "0");
@@ -101,7 +81,7 @@ Test(jobs, with_bodies_that_are_none_are_refused)
 	world_flush(w);
 	world_end(w, world_podcast(w, "a-good-one", NULL));
 	for (size_t i = 0; i < n; i++)
-		expect_refused(w, bodies[i].name, bodies[i].reason, bodies[i].text);
+		world_expect_refused(w, bodies[i].name, bodies[i].reason, bodies[i].text);
 	same(world_rows(w, "SELECT count(*), count(DISTINCT fingerprint) FROM dead_letters"),
 	     world_format(w, "%zu|%zu", n, n));
 	/* The message as it was, to be mended and sent again. */
@@ -142,7 +122,7 @@ Test(jobs, deeper_than_allowed_are_refused)
 	job = job_with(w, "deep",
 		       world_format(w, BODY(",\"voice_params\":{\"x\":%s%s}"), open, close));
 	world_publish(w, &job);
-	expect_refused(w, "deep", "invalid_json", "body");
+	world_expect_refused(w, "deep", "invalid_json", "body");
 	open[28] = close[28] = '\0';
 	job = job_with(w, "deep-enough",
 		       world_format(w, BODY(",\"voice_params\":{\"x\":%s%s}"), open, close));
@@ -172,8 +152,8 @@ Test(jobs, larger_than_allowed_are_refused)
 	job = job_with(w, "huge", body);
 	job.body_len = 3 << 20;
 	world_publish(w, &job);
-	expect_refused(w, "one-too-many", "too_large", "1048577");
-	expect_refused(w, "huge", "too_large", "3145728");
+	world_expect_refused(w, "one-too-many", "too_large", "1048577");
+	world_expect_refused(w, "huge", "too_large", "3145728");
 	same(json_at(world_end(w, world_id(w, "fits")), "data.status"), "completed");
 	same(world_rows(w, "SELECT count(*) FROM dead_letters"), "2");
 	expect_settled(w);
@@ -225,7 +205,7 @@ Test(jobs, with_bad_headers_are_refused)
 		world_publish(w, &job);
 	}
 	for (int i = 0; i < 12; i++)
-		expect_refused(w, world_format(w, "h%d", i), "invalid_job", texts[i]);
+		world_expect_refused(w, world_format(w, "h%d", i), "invalid_job", texts[i]);
 	job = world_podcast_spec(w, "anonymous", NULL);
 	job.message_id = NULL;
 	world_publish(w, &job);
@@ -261,7 +241,7 @@ Test(jobs, of_unknown_types_are_refused)
 		     201);
 	job.routing_key = "video_generation";
 	world_publish(w, &job);
-	expect_refused(w, "stranger", "unknown_type", "video_generation");
+	world_expect_refused(w, "stranger", "unknown_type", "video_generation");
 	/* What was put into the queue by hand is what its queue is for. */
 	job = world_podcast_spec(w, "by-hand", NULL);
 	job.exchange = "";
@@ -388,7 +368,7 @@ Test(jobs, that_contradict_earlier_ones_are_refused)
 	other.headers[1] = (struct mq_header){0};
 	other.body = BODY("");
 	world_publish(w, &other);
-	expect_refused(w, "other-body", "idempotency_conflict", "idempotency key");
+	world_expect_refused(w, "other-body", "idempotency_conflict", "idempotency key");
 
 	/* The same body, written in another way, is the same job. */
 	other.message_id = "other-form";
@@ -402,7 +382,7 @@ Test(jobs, that_contradict_earlier_ones_are_refused)
 	other = world_podcast_spec(w, "thief", NULL);
 	other.headers[1].value = world_id(w, "first");
 	world_publish(w, &other);
-	expect_refused(w, "thief", "idempotency_conflict", "X-Workflow-ID");
+	world_expect_refused(w, "thief", "idempotency_conflict", "X-Workflow-ID");
 	same(world_rows(w, "SELECT count(*), min(idempotency_key) FROM workflow_instances"),
 	     "1|first");
 	same(world_rows(w, "SELECT count(*) FROM task_instances"), "4");

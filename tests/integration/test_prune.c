@@ -13,7 +13,7 @@
 
 #include "world_parts.h"
 
-enum { DONE = 0, USAGE = 2, NO_MATCH = 3, REFUSED = 5, INTERRUPTED = 130, FEW = 40, MANY = 3000 };
+enum { FEW = 40, MANY = 3000 };
 
 #define PRUNE "prune", "--older-than", "30d", "--yes"
 

@@ -9,29 +9,7 @@
 
 #include "cpoa/clock.h"
 
-/* ---- conditions ---- */
-
-struct wish {
-	struct world *w;
-	const char *query;
-	int n;
-};
-
-static bool called(void *ctx)
-{
-	struct wish *wish = ctx;
-
-	return world_call_count(wish->w, wish->query) >= wish->n;
-}
-
-static void await_calls(struct world *w, const char *query, int n)
-{
-	cr_assert(await(called, &(struct wish){w, query, n}, SOON_MS), "%s: never %d", query, n);
-}
-
 static const char claim_of[] = "SELECT overall_status, claims FROM workflow_instances";
-static const char pswa_accepted[] = "SELECT count(*) FROM task_instances WHERE call_name = 'pswa'"
-				    " AND external_celery_task_id IS NOT NULL";
 
 static void expect_once_each(struct world *w)
 {
@@ -45,12 +23,7 @@ static void expect_once_each(struct world *w)
 
 static void expect_all_completed(struct world *w, int n)
 {
-	world_await_ends(w, n, 60000);
-	cr_assert_eq(world_contradictions(w), 0);
-	same(world_rows(w, "SELECT overall_status, count(*) FROM workflow_instances GROUP BY 1"),
-	     world_format(w, "completed|%d", n));
-	cr_assert(await_rows(w, "0", "SELECT count(*) FROM outbox_events", SOON_MS));
-	cr_assert_eq(world_queue(w, "cpoa.jobs.podcast_generation"), 0);
+	world_expect_completed(w, n);
 	same(world_rows(w, "SELECT count(*) FROM dead_letters"), "0");
 }
 
@@ -76,7 +49,7 @@ Test(takeover, of_a_task_that_was_accepted_polls_it_on)
 	world_agents(w, "--style", "async", "--latency-pswa", "1500");
 	first = world_worker(w, NULL);
 	id = world_podcast(w, "killed", NULL);
-	cr_assert(await_rows(w, "1", pswa_accepted, SOON_MS));
+	world_await_accepted(w, "pswa");
 	second = world_worker(w, NULL);
 	worker_signal(w, first, SIGKILL);
 	killed = clock_mono_ms();
@@ -105,7 +78,7 @@ Test(takeover, of_a_request_asks_again_under_the_same_key)
 	world_agents(w, "--style", "sync", "--latency-pswa", "1500");
 	first = world_worker(w, NULL);
 	id = world_podcast(w, "killed", NULL);
-	await_calls(w, "agent=pswa", 1);
+	world_await_calls(w, "agent=pswa", 1);
 	world_worker(w, NULL);
 	worker_signal(w, first, SIGKILL);
 	cr_assert(await_rows(w, "in_progress|2", claim_of, 2000), "nobody took it over in 2 s");
@@ -134,7 +107,7 @@ Test(takeover, of_many_completes_each)
 	first = world_worker(w, NULL);
 	world_worker(w, NULL);
 	publish_many(w, 100);
-	await_calls(w, "agent=vfa", 20);
+	world_await_calls(w, "agent=vfa", 20);
 	worker_signal(w, first, SIGKILL);
 	expect_all_completed(w, 100);
 	cr_assert_eq(world_stat(w, "vfa", "distinct_keys"), 100);
@@ -153,7 +126,7 @@ Test(takeover, of_a_frozen_worker_leaves_it_without_a_say)
 	world_agents(w, "--style", "async", "--latency-pswa", "3000");
 	first = world_worker(w, "CPOA_LEASE_SECONDS=1");
 	id = world_podcast(w, "frozen", NULL);
-	cr_assert(await_rows(w, "1", pswa_accepted, SOON_MS));
+	world_await_accepted(w, "pswa");
 	second = world_worker(w, "CPOA_LEASE_SECONDS=1");
 	worker_signal(w, first, SIGSTOP);
 	cr_assert(await_rows(w, "in_progress|2", claim_of, 5000), "nobody took it over");
@@ -214,7 +187,7 @@ Test(takeover, sigterm_lets_others_carry_on)
 	world_agents(w, "--style", "async", "--latency", "800");
 	first = world_worker(w, "CPOA_DRAIN_SECONDS=0.5");
 	publish_many(w, 40);
-	await_calls(w, "agent=pswa&kind=submit", 20);
+	world_await_calls(w, "agent=pswa&kind=submit", 20);
 	world_worker(w, NULL);
 	worker_signal(w, first, SIGTERM);
 	cr_assert_eq(worker_wait_exit(w, first, 10000), 0);
@@ -235,7 +208,7 @@ Test(takeover, a_drain_finishes_what_is_in_hand)
 	world_agents(w, "--style", "sync", "--latency", "300");
 	first = world_worker(w, "CPOA_DRAIN_SECONDS=20");
 	id = world_podcast(w, "drained", NULL);
-	await_calls(w, "agent=wcha", 1);
+	world_await_calls(w, "agent=wcha", 1);
 	worker_signal(w, first, SIGTERM);
 	cr_assert(await_ready(w, first, 503, SOON_MS));
 	cr_assert_eq((int)metric(w, first, "cpoa_draining"), 1);
@@ -258,7 +231,7 @@ Test(takeover, too_many_deaths_park_a_workflow)
 	world_agents(w, "--style", "async", "--latency-pswa", "60000");
 	worker = world_worker(w, "CPOA_MAX_CLAIMS=2");
 	id = world_podcast(w, "killer", NULL);
-	cr_assert(await_rows(w, "1", pswa_accepted, SOON_MS));
+	world_await_accepted(w, "pswa");
 	worker_signal(w, worker, SIGKILL);
 	worker_wait_exit(w, worker, SOON_MS);
 	worker = world_worker(w, "CPOA_MAX_CLAIMS=2");

@@ -14,38 +14,6 @@
 #include "orders.h"
 #include "world_parts.h"
 
-/* ---- conditions ---- */
-
-static const char state_of_all[] =
-	"SELECT overall_status, count(*) FROM workflow_instances GROUP BY 1";
-
-static void expect_all_completed(struct world *w, int n)
-{
-	world_await_ends(w, n, SOON_MS);
-	cr_assert_eq(world_contradictions(w), 0);
-	same(world_rows(w, "%s", state_of_all), world_format(w, "completed|%d", n));
-	cr_assert(await_rows(w, "0", "SELECT count(*) FROM outbox_events", SOON_MS));
-	cr_assert_eq(world_queue(w, "cpoa.jobs.podcast_generation"), 0);
-}
-
-struct wish {
-	struct world *w;
-	const char *query;
-	int n;
-};
-
-static bool called(void *ctx)
-{
-	struct wish *wish = ctx;
-
-	return world_call_count(wish->w, wish->query) >= wish->n;
-}
-
-static void await_calls(struct world *w, const char *query, int n)
-{
-	cr_assert(await(called, &(struct wish){w, query, n}, SOON_MS), "%s: never %d", query, n);
-}
-
 static int log_lines(struct world *w, int worker)
 {
 	char *log = file_read(w->worker[worker].log);
@@ -116,10 +84,7 @@ Test(trouble, sessions_ended_by_others_are_no_deaths)
 	world_agents(w, "--style", "async", "--latency-pswa", "8000");
 	world_worker(w, "CPOA_MAX_CLAIMS=3");
 	id = world_podcast(w, "harassed", NULL);
-	cr_assert(await_rows(w, "1",
-			     "SELECT count(*) FROM task_instances WHERE call_name = 'pswa'"
-			     " AND external_celery_task_id IS NOT NULL",
-			     SOON_MS));
+	world_await_accepted(w, "pswa");
 	for (int i = 0; i < 6; i++) {
 		const char *lease = world_rows(w, "SELECT claimed_by FROM workflow_instances");
 
@@ -150,7 +115,7 @@ Test(trouble, sessions_ended_by_others_are_no_deaths_to_others_either)
 	world_worker(w, "CPOA_MAX_CLAIMS=3", "CPOA_RESCUE_INTERVAL_SECONDS=0.05");
 	world_worker(w, "CPOA_MAX_CLAIMS=3", "CPOA_RESCUE_INTERVAL_SECONDS=0.05");
 	id = world_podcast(w, "harassed", NULL);
-	await_calls(w, "agent=pswa&kind=submit", 1);
+	world_await_accepted(w, "pswa");
 	for (int i = 0; i < 8; i++) {
 		const char *lease = world_rows(w, "SELECT claimed_by FROM workflow_instances");
 
@@ -185,7 +150,9 @@ Test(trouble, a_session_that_hangs_does_not_hold_up_the_end)
 	world_agents(w, "--style", "async", "--latency-pswa", "60000");
 	worker = world_worker(w, "CPOA_LEASE_SECONDS=2", "CPOA_DRAIN_SECONDS=0.5");
 	world_podcast(w, "stuck", NULL);
-	cr_assert(await_rows(w, "in_progress|1", state_of_all, SOON_MS));
+	cr_assert(await_rows(w, "in_progress|1",
+			     "SELECT overall_status, count(*) FROM workflow_instances GROUP BY 1",
+			     SOON_MS));
 	backend = (pid_t)world_count(w, "SELECT pid" SESSION_OF_WORKER);
 	cr_assert_gt(backend, 0);
 	if (kill(backend, SIGSTOP) != 0) {
@@ -225,7 +192,7 @@ Test(trouble, orphans_of_other_types_do_not_hide_a_podcast)
 	world_agents(w, "--style", "async", "--latency-pswa", "2000");
 	first = world_worker(w, "CPOA_DRAIN_SECONDS=0.1");
 	id = world_podcast(w, "released", NULL);
-	await_calls(w, "agent=pswa&kind=submit", 1);
+	world_await_calls(w, "agent=pswa&kind=submit", 1);
 	worker_signal(w, first, SIGTERM);
 	cr_assert_eq(worker_wait_exit(w, first, SOON_MS), 0);
 	same(world_rows(w, "SELECT overall_status, claimed_by FROM workflow_instances"),
@@ -267,7 +234,7 @@ Test(trouble, a_dead_letter_that_is_refused_waits_and_harms_no_other)
 	world_sql(w, "ALTER TABLE dead_letters DROP CONSTRAINT broken");
 	cr_assert(await_rows(w, "malformed|invalid_json",
 			     "SELECT message_id, reason FROM dead_letters", SOON_MS));
-	expect_all_completed(w, 5);
+	world_expect_completed(w, 5);
 	world_close(w);
 }
 
@@ -328,7 +295,7 @@ Test(trouble, a_locked_row_delays_its_own_podcast_alone)
 	same(world_rows(w, "SELECT cpoa_status FROM podcasts"), "completed");
 	same(world_rows(w, "SELECT max(claims) FROM workflow_instances"), "1");
 	db_close(locker);
-	expect_all_completed(w, 6);
+	world_expect_completed(w, 6);
 	world_close(w);
 }
 
@@ -345,7 +312,7 @@ Test(trouble, sigterm_amid_searches_and_a_locked_row_gives_all_back)
 	for (int i = 0; i < SEARCHES; i++)
 		order_search(w, world_format(w, "s%d", i));
 	world_podcast(w, "locked", NULL);
-	await_calls(w, "agent=iga", SEARCHES);
+	world_await_calls(w, "agent=iga", SEARCHES);
 	worker_signal(w, worker, SIGTERM);
 	cr_assert_eq(worker_wait_exit(w, worker, SOON_MS), 0);
 	cr_assert_not(log_contains(w, worker, "Sanitizer"));
@@ -427,7 +394,7 @@ Test(trouble, a_full_worker_does_not_ask_for_the_same_again_and_again)
 	first = world_worker(w, "CPOA_MAX_INFLIGHT=4");
 	for (int i = 0; i < 4; i++)
 		world_podcast(w, world_format(w, "slow%d", i), NULL);
-	await_calls(w, "agent=pswa&kind=submit", 4);
+	world_await_calls(w, "agent=pswa&kind=submit", 4);
 	second = world_worker(w, "CPOA_MAX_INFLIGHT=4");
 	worker_signal(w, first, SIGKILL);
 	cr_assert_eq(worker_wait_exit(w, first, SOON_MS), 128 + SIGKILL);
@@ -438,7 +405,7 @@ Test(trouble, a_full_worker_does_not_ask_for_the_same_again_and_again)
 	let_pass(2000);
 	cr_assert_lt(log_lines(w, second), 60, "%d lines", log_lines(w, second));
 	world_control(w, "{\"latency_pswa\":0}");
-	expect_all_completed(w, 7);
+	world_expect_completed(w, 7);
 	cr_assert(await(all_counted, w, SOON_MS));
 	cr_assert_lt(queue_number(w, "message_stats.redeliver"), 20, "%d",
 		     queue_number(w, "message_stats.redeliver"));
@@ -454,7 +421,7 @@ Test(trouble, waiting_for_a_turn_is_no_timeout)
 	world_worker(w, "CPOA_PSWA_MAX_CONCURRENT=1", "CPOA_PSWA_POLLING_TIMEOUT_SECONDS=3");
 	for (int i = 0; i < 16; i++)
 		world_podcast(w, world_format(w, "p%d", i), NULL);
-	expect_all_completed(w, 16);
+	world_expect_completed(w, 16);
 	cr_assert_eq(world_stat(w, "pswa", "max_in_flight"), 1);
 	cr_assert_eq(world_stat(w, "pswa", "submits"), 16);
 	world_close(w);

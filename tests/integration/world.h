@@ -101,6 +101,17 @@ MUST_CHECK bool await_log(struct world *w, int worker, const char *text, int64_t
 /* A number from /proc/PID/status, e.g. "Threads" or "VmRSS" (kB). */
 long worker_status(struct world *w, int worker, const char *field);
 
+/* How a command ends (interface.md §1). */
+enum {
+	DONE = 0,
+	FAILED = 1,
+	USAGE = 2,
+	NO_MATCH = 3,
+	NO_SERVER = 4,
+	REFUSED = 5,
+	INTERRUPTED = 130,
+};
+
 /* `cpoa ARGUMENTS` with the environment of a worker, but `migrate` as the owner of the tables; the
  * exit code. *out (may be NULL): stdout. */
 int world_cpoa_with(struct world *w, const char **out, const char *const *arguments);
@@ -196,6 +207,20 @@ int world_queue(struct world *w, const char *queue);
 /* The file with what was published, came, was admitted and was refused by now:
  * tests/contract/recorded.js reads it. */
 const char *world_record(struct world *w);
+
+/* ---- what many tests expect ---- */
+
+/* Waits until the agents have had `n` such calls (a query as of world_calls). */
+void world_await_calls(struct world *w, const char *query, int n);
+/* Waits until that call of the only workflow that makes one is a task which its agent has accepted:
+ * what is not committed yet would be submitted again. */
+void world_await_accepted(struct world *w, const char *call);
+/* The dead letter of the message with that id has that reason, and the text in its error. */
+void world_expect_refused(struct world *w, const char *name, const char *reason, const char *text);
+/* The first worker holds nothing, and no event or message waits. */
+void world_expect_settled(struct world *w);
+/* Waits until `n` podcasts, and nothing else, have completed, each told in one way. */
+void world_expect_completed(struct world *w, int n);
 
 /* ---- looking at JSON ---- */
 

@@ -9,7 +9,7 @@
 
 #include "world.h"
 
-enum { WORKERS_MAX = 16, PATH_SIZE = 512, ENVIRONMENT_MAX = 80 };
+enum { WORKERS_MAX = 16, PATH_SIZE = 512, ENVIRONMENT_MAX = 80, ARGUMENTS_MAX = 40 };
 
 struct child {
 	pid_t pid;
@@ -60,14 +60,20 @@ void *world_keep(struct world *w, void *thing, void (*release)(void *thing));
 
 /* ---- world_process.c ---- */
 
+void environment_set(struct environment *env, const char *name, const char *value);
+void environment_put(struct environment *env, const char *entry);
 void environment_release(struct environment *env);
 void world_environment(struct world *w, struct environment *env);
 /* stdout goes to `out` (-1: to the log), stderr to the log. */
 void child_start(struct child *c, const char *folder, const char *const *argv,
 		 const struct environment *env, int out);
 MUST_CHECK bool child_wait(struct child *c, int64_t ms);
+/* A condition, of a struct child. */
+bool child_ended(void *child);
 void child_kill(struct child *c);
 char *file_read(const char *path);
+/* Nobody else's until the test ends. */
+int free_port(void);
 
 /* ---- world_servers.c ---- */
 
