@@ -251,6 +251,21 @@ static inline struct help_row *help_row(struct help_world *w, const char *name)
 	return NULL;
 }
 
+/* The row of a call that is planned. */
+static inline struct help_row help_planned(const struct call *call)
+{
+	return (struct help_row){
+		.id = call->id,
+		.name = xstrdup(call->name),
+		.agent_name = xstrdup(call->agent_name),
+		.stage = help_dup(call->stage),
+		.key = xstrdup(call->key),
+		.input = help_dup(call->input),
+		.order = call->order,
+		.planned_us = call->planned_us,
+	};
+}
+
 static inline void help_keep_call(struct help_world *w, const struct call *call)
 {
 	struct help_row *row = help_row(w, call->name);
@@ -258,16 +273,7 @@ static inline void help_keep_call(struct help_world *w, const struct call *call)
 	if (call->news & CALL_NEW) {
 		cr_assert(!row && w->n_rows < HELP_ROWS, "%s: %s twice", w->label, call->name);
 		row = &w->rows[w->n_rows++];
-		*row = (struct help_row){
-			.id = call->id,
-			.name = xstrdup(call->name),
-			.agent_name = xstrdup(call->agent_name),
-			.stage = help_dup(call->stage),
-			.key = xstrdup(call->key),
-			.input = help_dup(call->input),
-			.order = call->order,
-			.planned_us = call->planned_us,
-		};
+		*row = help_planned(call);
 	}
 	cr_assert(row && !row->reply, "%s: %s landed twice", w->label, call->name);
 	row->retries = call->retries;

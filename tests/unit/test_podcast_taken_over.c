@@ -4,38 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core_help.h"
-
-static struct help_world world;
-static struct run *run;
-
-static void setup(void)
-{
-	world = help_world();
-	run = NULL;
-}
-
-static void teardown(void)
-{
-	if (run)
-		run_unref(run);
-	help_close(&world);
-}
+#include "podcast_help.h"
 
 TestSuite(taken_over, .init = setup, .fini = teardown);
-
-/* Another world, with a run of this job whose first call is out. */
-static void start(const char *body)
-{
-	teardown();
-	setup();
-	run = help_start(&world, body);
-}
-
-static void land(int status, const char *body)
-{
-	help_land(&world, run, status, body);
-}
 
 /* Throws the run away and goes on with one made of the rows, as another worker would. */
 static void take_over(void)

@@ -65,16 +65,7 @@ static inline struct help_row *many_the_row(struct many *m, const char *name)
 static inline void many_plan(struct many *m, const struct call *call)
 {
 	cr_assert(!many_row(m, call->name) && m->n_rows < MANY_ROWS, "%s twice", call->name);
-	m->rows[m->n_rows++].row = (struct help_row){
-		.id = call->id,
-		.name = xstrdup(call->name),
-		.agent_name = xstrdup(call->agent_name),
-		.stage = help_dup(call->stage),
-		.key = xstrdup(call->key),
-		.input = help_dup(call->input),
-		.order = call->order,
-		.planned_us = call->planned_us,
-	};
+	m->rows[m->n_rows++].row = help_planned(call);
 }
 
 static inline void many_keep_call(struct many *m, const struct call *call)
