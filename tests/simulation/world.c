@@ -55,6 +55,9 @@ static void choose_settings(struct settings *s)
 		.asf_websocket_url = websocket,
 		.retries = 3,
 		.backoff_factor_s = 0.02,
+		.breaker_failures = sim_chance(800) ? sim_between(1, 2) : 0,
+		.breaker_pause_us = sim_between(10000, 400000),
+		.breaker_pause_max_us = sim_between(100000, 3000000),
 		.max_inflight = sim_between(1, 6),
 		.threads = sim_between(1, 2),
 		.max_claims = 5,
@@ -73,6 +76,7 @@ static void choose_settings(struct settings *s)
 			.interval_us = 50000,
 			.total_us = 4000000,
 			.max_concurrent = sim_chance(200) ? 1 : 0,
+			.max_per_second = sim_chance(200) ? (double)sim_between(2, 40) : 0,
 		};
 	}
 	for (int i = 0; i < WORKFLOW_COUNT; i++)

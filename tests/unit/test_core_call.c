@@ -81,6 +81,7 @@ static const struct transition submissions[] = {
 	{"broken", ANSWER_BROKEN, 0, -1, NULL, ERRAND_SUBMIT, BACKOFF, 0, NULL},
 	{"too large", ANSWER_TOO_LARGE, 200, -1, NULL, ERRAND_NONE, 0, REPLY_UNREACHABLE, "TEST sent more than is allowed: words"},
 	{"refused", ANSWER_REFUSED, 0, -1, NULL, ERRAND_NONE, 0, REPLY_UNREACHABLE, "TEST cannot be asked: words"},
+	{"not asked", ANSWER_NOT_ASKED, 0, -1, NULL, ERRAND_NONE, 0, REPLY_TIMED_OUT, "TEST was not asked within 60 s: words"},
 };
 
 #define STATE(s) "{\"task_id\":\"t1\",\"status\":\"" s "\",\"result\":null}"

@@ -340,10 +340,14 @@ static struct errand on_silence(struct hearing *h, bool polling)
 		[ANSWER_BROKEN] = "broke off the connection",
 		[ANSWER_TOO_LARGE] = "sent more than is allowed",
 		[ANSWER_REFUSED] = "cannot be asked",
+		[ANSWER_NOT_ASKED] = "",
 	};
 	const struct answer *a = &h->call->answer;
 	char why[ERR_TEXT_MAX];
 
+	if (a->kind == ANSWER_NOT_ASKED)
+		return fail(h, REPLY_TIMED_OUT, "%s was not asked within %lld s: %s",
+			    h->call->agent->name, (long long)(h->agent->total_ms / 1000), a->error);
 	snprintf(why, sizeof(why), "%s %s: %s", h->call->agent->name, what[a->kind], a->error);
 	/* The same request would get the same flood, or be refused again by our own client. */
 	if (a->kind == ANSWER_TOO_LARGE || a->kind == ANSWER_REFUSED)

@@ -123,7 +123,8 @@ enum answer_kind {
 	ANSWER_TIMEOUT,
 	ANSWER_BROKEN,
 	ANSWER_TOO_LARGE,
-	ANSWER_REFUSED
+	ANSWER_REFUSED,
+	ANSWER_NOT_ASKED /* its breaker has kept the call as long as a call may take */
 };
 
 struct answer {
@@ -177,6 +178,7 @@ struct call {
 	unsigned failures; /* of them, those that count against policy.retries */
 	bool asked;	   /* its first request has gone out: the deadline runs from then */
 	int64_t deadline_us;	 /* monotonic; 0: not begun */
+	int64_t held_us;	 /* how long its agent's breaker has kept it (core/gate.h) */
 	struct errand errand;	 /* what to do once the change is committed */
 	struct answer answer;	 /* brought back by the caller */
 	bool out;		 /* it is with the caller, or on its way back */

@@ -15,33 +15,27 @@
 #include "cpoa/timers.h"
 
 #include "engine/fault.h"
+#include "engine/gates.h"
 #include "engine/pool.h"
 #include "engine/spans.h"
 
-enum { WAIT_MAX_MS = 1000, LEASE_LOOK_MS = 20, HEADER_SIZE = 640 };
+enum { WAIT_MAX_MS = 1000, LEASE_LOOK_US = 20000, HEADER_SIZE = 640 };
 
 /*
  * A call on an errand. It waits for its time, then for a place at its agent, then for the answer;
- * it is in exactly one of the three: set in the timers, on its agent's queue, or with http.
+ * it is in exactly one of the three: set in the timers, waiting at its agent's gate, or with http.
  */
 struct flight {
 	struct http_request http;
 	struct timer timer;
+	struct turn turn; /* at its agent's gate */
 	struct call *call;
 	struct caller *caller;
-	bool queued, asking;
 	LIST_ENTRY(flight) all;
-	STAILQ_ENTRY(flight) queue;
 	char header[4][HEADER_SIZE];
 };
 
 LIST_HEAD(flights, flight);
-STAILQ_HEAD(flight_queue, flight);
-
-struct agent_gate {
-	struct flight_queue queue;
-	int64_t asking;
-};
 
 /* What others ask of the thread besides carrying calls. */
 struct order {
@@ -58,7 +52,7 @@ struct caller {
 	struct http *http;
 	struct timers timers;
 	struct flights flights;
-	struct agent_gate gates[AGENT_COUNT];
+	struct gates gates;
 	struct flights spare; /* kept for reuse, linked by `all` */
 	int n_spare;
 };
@@ -99,38 +93,21 @@ static void flight_free(struct caller *c, struct flight *f)
 	}
 }
 
-static struct agent_gate *gate_of(struct caller *c, const struct call *call)
+static bool is_asking(const struct flight *f)
 {
-	return &c->gates[call->agent->index];
+	return f->turn.place == TURN_ASKS;
 }
-
-static void next_in_queue(struct caller *c, struct agent_gate *gate);
 
 /* Takes a flight off whatever it is on, and gives its call free. */
 static struct call *land(struct caller *c, struct flight *f)
 {
 	struct call *call = f->call;
-	struct agent_gate *gate = gate_of(c, call);
 
 	timers_cancel(&c->timers, &f->timer);
-	if (f->queued)
-		STAILQ_REMOVE(&gate->queue, f, flight, queue);
-	if (f->asking)
-		gate->asking--;
+	gate_quit(gate_of(&c->gates, call), &f->turn);
 	call->flight = NULL;
 	flight_free(c, f);
 	return call;
-}
-
-static void bring(struct caller *c, struct flight *f)
-{
-	struct agent_gate *gate = gate_of(c, f->call);
-	bool asking = f->asking;
-	struct call *call = land(c, f);
-
-	pool_bring(c->house->pool, call);
-	if (asking)
-		next_in_queue(c, gate);
 }
 
 /* ---- asking ---- */
@@ -159,22 +136,21 @@ static bool may_send(struct http_request *r)
 static void put_off(struct flight *f)
 {
 	struct caller *c = f->caller;
-	struct agent_gate *gate = gate_of(c, f->call);
 
 	http_request_release(&f->http);
 	memset(&f->http, 0, sizeof(f->http));
-	f->asking = false;
-	gate->asking--;
-	timers_set(&c->timers, &f->timer, clock_mono_us() + LEASE_LOOK_MS * 1000);
-	next_in_queue(c, gate);
+	gate_quit(gate_of(&c->gates, f->call), &f->turn);
+	timers_set(&c->timers, &f->timer, clock_mono_us() + LEASE_LOOK_US);
 }
 
 static void on_done(struct http_request *r)
 {
 	struct flight *f = r->owner;
-	struct answer *a = &f->call->answer;
+	struct caller *c = f->caller;
+	struct call *call = f->call;
+	struct answer *a = &call->answer;
 
-	assert(f->call->flight == f);
+	assert(call->flight == f);
 	if (r->outcome == HTTP_WITHHELD) {
 		put_off(f);
 		return;
@@ -188,8 +164,9 @@ static void on_done(struct http_request *r)
 	if (r->outcome == HTTP_ANSWERED)
 		a->body = strbuf_detach(&r->answer, &a->len);
 	snprintf(a->error, sizeof(a->error), "%s", r->error);
-	spans_attempt(f->caller->house, f->call, true);
-	bring(f->caller, f);
+	spans_attempt(c->house, call, true);
+	gates_hear(&c->gates, &f->turn, call, clock_mono_us());
+	pool_bring(c->house->pool, land(c, f));
 }
 
 /* The headers that every agent gets (agents.md §0). Each part was checked at the door to be fit for
@@ -222,7 +199,22 @@ static void set_headers(struct flight *f)
 	*h = NULL;
 }
 
-static void ask(struct caller *c, struct flight *f)
+/*
+ * The time that a call may take begins with its first request, and stands still while it waits at
+ * the gate: a queue of our own is not the agent's fault. How long it waits for a breaker is bounded
+ * besides (gates_queue).
+ */
+static void set_deadline(struct call *call, const struct turn *turn, int64_t total_us, int64_t now)
+{
+	if (call->asked)
+		call->deadline_us += now - turn->since_us;
+	else
+		call->deadline_us = now + total_us;
+	call->asked = true;
+	call->held_us += turn->held_us;
+}
+
+static void ask(struct caller *c, struct flight *f, int64_t now)
 {
 	const struct call *call = f->call;
 	const struct agent_policy *agent = &c->house->policy.agent[call->agent->index];
@@ -238,47 +230,73 @@ static void ask(struct caller *c, struct flight *f)
 	f->http.may_send = may_send;
 	f->http.owner = f;
 	set_headers(f);
-	if (!f->call->asked) {
-		f->call->asked = true;
-		f->call->deadline_us = clock_mono_us() + agent->total_ms * 1000;
-	}
-	f->asking = true;
-	gate_of(c, call)->asking++;
+	set_deadline(f->call, &f->turn, agent->total_ms * 1000, now);
 	http_start(c->http, &f->http);
 }
 
-static bool gate_open(const struct caller *c, const struct call *call)
+static struct flight *flight_of(struct turn *turn)
 {
-	int64_t max = c->house->settings->agent[call->agent->index].max_concurrent;
+	return (struct flight *)(void *)((char *)turn - offsetof(struct flight, turn));
+}
 
-	return max == 0 || c->gates[call->agent->index].asking < max;
+/* Those whose turn it is. */
+static void serve(struct caller *c, unsigned agent, int64_t now)
+{
+	struct turn *turn;
+
+	if (!house_may_ask(c->house, now))
+		return;
+	while ((turn = gates_next(&c->gates, agent, now)))
+		ask(c, flight_of(turn), now);
 }
 
 static void ask_or_queue(struct caller *c, struct flight *f)
 {
+	struct house *house = c->house;
 	int64_t now = clock_mono_us();
 
-	if (!house_may_ask(c->house, now)) {
-		timers_set(&c->timers, &f->timer, now + LEASE_LOOK_MS * 1000);
-		return;
-	}
-	if (gate_open(c, f->call)) {
-		ask(c, f);
-		return;
-	}
-	f->queued = true;
-	STAILQ_INSERT_TAIL(&gate_of(c, f->call)->queue, f, queue);
+	gates_queue(&c->gates, &f->turn, f->call, &house->policy, now);
+	serve(c, f->call->agent->index, now);
+	if (f->turn.place == TURN_WAITS && house_may_ask(house, now))
+		gates_count_wait(&c->gates, &f->turn, f->call, now);
 }
 
-static void next_in_queue(struct caller *c, struct agent_gate *gate)
+/* They have waited for a breaker as long as a call may take. */
+static void bring_expired(struct caller *c, struct gate *gate, int64_t now)
 {
-	struct flight *f = STAILQ_FIRST(&gate->queue);
+	struct turn *turn;
 
-	if (!f || !gate_open(c, f->call))
-		return;
-	STAILQ_REMOVE_HEAD(&gate->queue, queue);
-	f->queued = false;
-	ask_or_queue(c, f);
+	while ((turn = gate_expired(gate, now))) {
+		struct flight *f = flight_of(turn);
+
+		f->call->answer = (struct answer){.kind = ANSWER_NOT_ASKED, .retry_after_ms = -1};
+		snprintf(f->call->answer.error, sizeof(f->call->answer.error),
+			 "its breaker is open: requests to it only fail");
+		pool_bring(c->house->pool, land(c, f));
+	}
+}
+
+/* Looks after the gates where somebody waits, now that something may have changed; when to do so
+ * again. */
+static int64_t look_after_gates(struct caller *c)
+{
+	int64_t look = INT64_MAX, now = 0;
+
+	for (unsigned i = 0; i < AGENT_COUNT; i++) {
+		struct gate *gate = &c->gates.of[i];
+		int64_t next;
+
+		if (!gate_is_busy(gate))
+			continue;
+		now = now ? now : clock_mono_us();
+		bring_expired(c, gate, now);
+		serve(c, i, now);
+		next = gate_look_us(gate, now);
+		if (gate->waiting > 0 && !house_may_ask(c->house, now))
+			next = now + LEASE_LOOK_US;
+		look = next < look ? next : look;
+	}
+	return look;
 }
 
 /* ---- the inbox ---- */
@@ -315,7 +333,7 @@ static void forget(struct caller *c, struct run *run)
 
 		if (!f)
 			continue;
-		if (f->asking)
+		if (is_asking(f))
 			http_cancel(c->http, &f->http);
 		land(c, f);
 		run_unref(run);
@@ -331,19 +349,10 @@ static void recall(struct caller *c)
 		next = LIST_NEXT(f, all);
 		if (house_holds(c->house, f->call->run))
 			continue;
-		if (f->asking)
+		if (is_asking(f))
 			http_cancel(c->http, &f->http);
 		pool_bring(c->house->pool, land(c, f));
 	}
-}
-
-/* Places that became free without an answer. */
-static void fill_places(struct caller *c)
-{
-	for (int i = 0; i < AGENT_COUNT; i++)
-		while (STAILQ_FIRST(&c->gates[i].queue) &&
-		       gate_open(c, STAILQ_FIRST(&c->gates[i].queue)->call))
-			next_in_queue(c, &c->gates[i]);
 }
 
 static void take_mail(struct caller *c)
@@ -358,12 +367,9 @@ static void take_mail(struct caller *c)
 
 		forget(c, order->run);
 		free(order);
-		fill_places(c);
 	}
-	if (atomic_exchange(&c->recall, false)) {
+	if (atomic_exchange(&c->recall, false))
 		recall(c);
-		fill_places(c);
-	}
 }
 
 static void fire_timers(struct caller *c)
@@ -379,6 +385,7 @@ static void fire_timers(struct caller *c)
 static void *caller_thread(void *arg)
 {
 	struct caller *c = arg;
+	int64_t look = INT64_MAX;
 
 	log_thread_name("caller");
 	house_enter_thread(c->house);
@@ -387,6 +394,8 @@ static void *caller_thread(void *arg)
 		int wait = timers_wait_ms(&c->timers, now, WAIT_MAX_MS),
 		    http_wait = http_wait_ms(c->http);
 
+		if (look - now < wait * INT64_C(1000))
+			wait = look > now ? (int)((look - now + 999) / 1000) : 0;
 		house_tick(c->house, THREAD_CALLER, now);
 		if (http_wait >= 0 && http_wait < wait)
 			wait = http_wait;
@@ -394,7 +403,9 @@ static void *caller_thread(void *arg)
 		take_mail(c);
 		fire_timers(c);
 		http_work(c->http);
-		FAULT_WHEN(c->gates[AGENT_PSWA].asking + c->gates[AGENT_SCA].asking > 0, asked);
+		look = look_after_gates(c);
+		FAULT_WHEN(c->gates.of[AGENT_PSWA].asking + c->gates.of[AGENT_SCA].asking > 0,
+			   asked);
 	}
 	take_mail(c);
 	recall(c);
@@ -414,8 +425,7 @@ struct caller *caller_start(struct house *house, struct err *e)
 	c->house = house;
 	LIST_INIT(&c->flights);
 	LIST_INIT(&c->spare);
-	for (int i = 0; i < AGENT_COUNT; i++)
-		STAILQ_INIT(&c->gates[i].queue);
+	gates_init(&c->gates, house->settings);
 	timers_init(&c->timers);
 	if (!mailbox_init(&c->inbox, e) || !mailbox_init(&c->orders, e) ||
 	    !(c->http = http_new(&o, e)))

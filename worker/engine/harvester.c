@@ -11,6 +11,7 @@
 #include "cpoa/json.h"
 #include "cpoa/log.h"
 
+#include "core/rate.h"
 #include "engine/pool.h"
 #include "engine/spans.h"
 #include "harvest/harvest.h"
@@ -43,6 +44,7 @@ struct harvester {
 	struct harvests *harvests;
 	struct pickings waiting, working;
 	int n_working, max_working;
+	struct rate rate;
 };
 
 /* ---- pickings ---- */
@@ -116,12 +118,16 @@ static void start(struct harvester *hv, struct picking *p)
 
 static void fill_places(struct harvester *hv)
 {
+	int64_t now = clock_mono_us();
 	struct picking *p;
 
-	if (!house_may_ask(hv->house, clock_mono_us()))
+	if (!house_may_ask(hv->house, now))
 		return;
-	while (hv->n_working < hv->max_working && (p = TAILQ_FIRST(&hv->waiting)))
+	while (hv->n_working < hv->max_working && rate_lets(&hv->rate, now) &&
+	       (p = TAILQ_FIRST(&hv->waiting))) {
+		rate_take(&hv->rate, now);
 		start(hv, p);
+	}
 }
 
 /* ---- the inbox ---- */
@@ -189,6 +195,19 @@ static void take_mail(struct harvester *hv)
 		recall(hv);
 }
 
+/* A place is free and yet somebody waits: the rate lets nobody, or the lease is not sure. */
+static int wait_ms(const struct harvester *hv, int64_t now_us)
+{
+	int64_t free_us = rate_free_us(&hv->rate);
+
+	if (hv->n_working == hv->max_working || TAILQ_EMPTY(&hv->waiting))
+		return WAIT_MAX_MS;
+	if (rate_lets(&hv->rate, now_us))
+		return LEASE_LOOK_MS;
+	return free_us - now_us < WAIT_MAX_MS * 1000 ? (int)((free_us - now_us + 999) / 1000)
+						     : WAIT_MAX_MS;
+}
+
 static void *harvester_thread(void *arg)
 {
 	struct harvester *hv = arg;
@@ -196,15 +215,11 @@ static void *harvester_thread(void *arg)
 	log_thread_name("harvester");
 	house_enter_thread(hv->house);
 	while (!atomic_load(&hv->stop)) {
-		bool place = hv->n_working < hv->max_working;
-		int wait = WAIT_MAX_MS;
+		int64_t now = clock_mono_us();
 
-		house_tick(hv->house, THREAD_HARVESTER, clock_mono_us());
-		/* A place is free and yet somebody waits: the lease is not sure. */
-		if (place && !TAILQ_EMPTY(&hv->waiting))
-			wait = LEASE_LOOK_MS;
+		house_tick(hv->house, THREAD_HARVESTER, now);
 		mailbox_wait(&hv->inbox, harvests_fd(hv->harvests),
-			     harvests_wait_ms(hv->harvests, wait));
+			     harvests_wait_ms(hv->harvests, wait_ms(hv, now)));
 		take_mail(hv);
 		harvests_work(hv->harvests);
 		fill_places(hv);
@@ -220,11 +235,13 @@ struct harvester *harvester_start(struct house *house, struct err *e)
 {
 	struct harvester *hv = xcalloc(1, sizeof(*hv));
 	struct harvest_options o = settings_harvest(house->settings);
-	int64_t max = house->settings->agent[AGENT_WCHA].max_concurrent;
+	const struct agent_settings *wcha_settings = &house->settings->agent[AGENT_WCHA];
+	int64_t max = wcha_settings->max_concurrent;
 	int errnum;
 
 	hv->house = house;
 	hv->max_working = max > 0 ? (int)max : HARVESTS_AT_ONCE;
+	rate_init(&hv->rate, wcha_settings->max_per_second);
 	TAILQ_INIT(&hv->waiting);
 	TAILQ_INIT(&hv->working);
 	if (!mailbox_init(&hv->inbox, e) || !mailbox_init(&hv->orders, e) ||

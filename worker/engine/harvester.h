@@ -3,8 +3,9 @@
  *
  * It answers a call as the service would: what comes back to the pool is HTTP 200 with the JSON of
  * harvest/harvest.h, and agents/wcha.c reads both alike. A limited number of harvests are at work
- * at once (CPOA_WCHA_MAX_CONCURRENT, else HARVESTS_AT_ONCE); the others wait in their order, so
- * that ten thousand podcasts do not open thirty thousand connections.
+ * at once (CPOA_WCHA_MAX_CONCURRENT, else HARVESTS_AT_ONCE), and begin in a second
+ * (CPOA_WCHA_MAX_PER_SECOND); the others wait in their order, so that ten thousand podcasts do not
+ * open thirty thousand connections. There is no breaker: a page that fails is not WCHA that fails.
  */
 #ifndef ENGINE_HARVESTER_H
 #define ENGINE_HARVESTER_H

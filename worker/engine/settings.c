@@ -11,6 +11,7 @@
 #include "cpoa/conf.h"
 #include "cpoa/strbuf.h"
 
+#include "core/rate.h"
 #include "harvest/search.h"
 
 static const char *const database_types[] = {"postgres", NULL};
@@ -29,7 +30,9 @@ static const char *const log_formats[] = {"json", "text", NULL};
 	{"CPOA_" NAME "_POLLING_TIMEOUT_SECONDS", CONF_SECONDS, total, 0.01, 604800, NULL, \
 	 AT(agent[index].total_us), "a call of " NAME " with all its retries and polls"}, \
 	{"CPOA_" NAME "_MAX_CONCURRENT", CONF_INT, "0", 0, 1000000, NULL, \
-	 AT(agent[index].max_concurrent), "requests to " NAME " at once from this worker; 0: no limit"}
+	 AT(agent[index].max_concurrent), "requests to " NAME " at once from this worker; 0: no limit"}, \
+	{"CPOA_" NAME "_MAX_PER_SECOND", CONF_FLOAT, "0", 0, RATE_MAX, NULL, \
+	 AT(agent[index].max_per_second), "requests that submit work to " NAME " in a second from this worker; 0: no limit"}
 
 static const struct conf_option table[] = {
 	{"AMQP_URL", CONF_SECRET, "amqp://guest:guest@localhost:5672/", 0, 0, NULL, AT(amqp_url), "RabbitMQ; amqps:// for TLS"},
@@ -60,6 +63,10 @@ static const struct conf_option table[] = {
 
 	{"CPOA_SERVICE_RETRY_COUNT", CONF_INT, "3", 0, 100, NULL, AT(retries), "retries of a request after the first attempt"},
 	{"CPOA_SERVICE_RETRY_BACKOFF_FACTOR", CONF_FLOAT, "0.5", 0, 60, NULL, AT(backoff_factor_s), "seconds; attempt n waits about factor*2^n"},
+	{"CPOA_BREAKER_FAILURES", CONF_INT, "20", 0, 1000000, NULL, AT(breaker_failures), "failed requests in a row, of several workflows, after which an agent is left alone for a while; 0: never"},
+	{"CPOA_BREAKER_SECONDS", CONF_SECONDS, "10", 0, 3600, NULL, AT(breaker_span_us), "how long they must have failed"},
+	{"CPOA_BREAKER_PAUSE_SECONDS", CONF_SECONDS, "1", 0.01, 3600, NULL, AT(breaker_pause_us), "until one request tries it again; doubled each time that it fails"},
+	{"CPOA_BREAKER_PAUSE_MAX_SECONDS", CONF_SECONDS, "30", 0.01, 3600, NULL, AT(breaker_pause_max_us), "the longest of these pauses"},
 	AGENT_TIMES("WCHA", AGENT_WCHA, "30", "10", "300"),
 	AGENT_TIMES("PSWA", AGENT_PSWA, "30", "5", "600"),
 	AGENT_TIMES("VFA", AGENT_VFA, "30", "5", "300"),
@@ -231,6 +238,16 @@ void settings_policy(const struct settings *s, struct policy *policy)
 			.interval_ms = s->agent[i].interval_us / 1000,
 			.total_ms = s->agent[i].total_us / 1000,
 		};
+}
+
+struct breaker_policy settings_breaker(const struct settings *s)
+{
+	return (struct breaker_policy){
+		.failures = (unsigned)s->breaker_failures,
+		.span_us = s->breaker_span_us,
+		.pause_ms = s->breaker_pause_us / 1000,
+		.pause_max_ms = s->breaker_pause_max_us / 1000,
+	};
 }
 
 struct harvest_options settings_harvest(const struct settings *s)

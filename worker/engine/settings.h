@@ -14,6 +14,7 @@
 #include "cpoa/mq.h"
 
 #include "agents/agents.h"
+#include "core/breaker.h"
 #include "core/policy.h"
 #include "harvest/harvest.h"
 #include "workflows/workflows.h"
@@ -22,6 +23,7 @@ struct agent_settings {
 	char *url;
 	int64_t submit_timeout_us, interval_us, total_us;
 	int64_t max_concurrent; /* 0: no limit */
+	double max_per_second;	/* the same */
 };
 
 struct settings {
@@ -35,6 +37,7 @@ struct settings {
 	char *asf_notification_url, *asf_ui_url, *asf_websocket_url;
 	int64_t retries;
 	double backoff_factor_s;
+	int64_t breaker_failures, breaker_span_us, breaker_pause_us, breaker_pause_max_us;
 	char *workflows;
 	int64_t max_inflight, threads, max_claims;
 	int64_t lease_us, rescue_us, drain_us;
@@ -70,6 +73,7 @@ void settings_each(void (*row)(void *ctx, const char *name, const char *standard
 
 /* What the parts need of them; all point into `s`. */
 void settings_policy(const struct settings *s, struct policy *policy);
+struct breaker_policy settings_breaker(const struct settings *s);
 struct harvest_options settings_harvest(const struct settings *s);
 struct db_options settings_db(const struct settings *s);
 struct mq_options settings_mq(const struct settings *s, const char *name);

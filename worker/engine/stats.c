@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "core/gate.h"
 #include "engine/ledger.h"
 #include "engine/outbox.h"
 
@@ -22,6 +23,7 @@ static const char *const arrivals[] = {"admitted", "duplicate", "refused"};
 static const char *const outcomes[] = {"result",   "unreachable", "http",	 "not_json",
 				       "reported", "malformed",	  "task_failed", "timed_out"};
 static const char *const agent_names[] = {"wcha", "pswa", "vfa", "sca", "iga", "tda"};
+static const char *const keepers[] = {"breaker", "rate", "concurrency"};
 static const char *const reasons[] = {
 	"invalid_json",
 	"invalid_job",
@@ -56,7 +58,7 @@ static const double sizes[] = {1, 2, 4, 8, 16, 32, 64, 128, 256};
 #define BUCKETS(b) .buckets = b, .n_buckets = COUNT(b)
 
 _Static_assert(COUNT(statuses) == RUN_STATUSES && COUNT(outcomes) == REPLY_KINDS &&
-		       COUNT(agent_names) == AGENT_COUNT,
+		       COUNT(agent_names) == AGENT_COUNT && COUNT(keepers) == GATE_KEEPERS,
 	       "a label set for every value");
 
 static struct house *the_house;
@@ -115,6 +117,14 @@ struct metric m_call_retries = {.name = "cpoa_call_retries_total",
 				.help = "Submissions after a call's first.",
 				.kind = METRIC_COUNTER,
 				.labels = {LABEL("agent", agent_names)}};
+struct metric m_call_waits = {.name = "cpoa_call_waits_total",
+			      .help = "Requests that were made to wait, by what kept them.",
+			      .kind = METRIC_COUNTER,
+			      .labels = {LABEL("agent", agent_names), LABEL("reason", keepers)}};
+struct metric m_breaker = {.name = "cpoa_agent_breaker_state",
+			   .help = "0: the agent is asked; 1: tried; 2: left alone.",
+			   .kind = METRIC_GAUGE,
+			   .labels = {LABEL("agent", agent_names)}};
 struct metric m_inflight = {.name = "cpoa_inflight",
 			    .help = "Workflows held by this worker.",
 			    .kind = METRIC_GAUGE,
@@ -183,7 +193,7 @@ static struct metric *const families[] = {
 	&m_ledger_commits, &m_ledger_batch,    &m_outbox,
 	&m_amqp,	   &m_db_connected,    &m_draining,
 	&m_build,	   &m_progress_untold, &m_spans_exported,
-	&m_spans_dropped,
+	&m_spans_dropped,  &m_call_waits,      &m_breaker,
 };
 
 void stats_setup(struct house *house)

@@ -9,8 +9,9 @@
 
 /* Labels: a workflow's index (WORKFLOW_COUNT: other), an agent's index. */
 extern struct metric m_jobs, m_workflows, m_workflow_duration, m_job_wait, m_calls, m_call_duration,
-	m_call_retries, m_inflight, m_dead_letters, m_rescued, m_fenced, m_ledger_commits,
-	m_progress_untold, m_ledger_batch, m_db_connected, m_spans_exported, m_spans_dropped;
+	m_call_retries, m_call_waits, m_breaker, m_inflight, m_dead_letters, m_rescued, m_fenced,
+	m_ledger_commits, m_progress_untold, m_ledger_batch, m_db_connected, m_spans_exported,
+	m_spans_dropped;
 
 void stats_setup(struct house *house);
 void stats_release(void);

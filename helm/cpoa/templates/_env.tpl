@@ -2,6 +2,10 @@
 {{- define "cpoa.options" -}}
 CPOA_SERVICE_RETRY_COUNT: config.serviceRetryCount
 CPOA_SERVICE_RETRY_BACKOFF_FACTOR: config.serviceRetryBackoffFactor
+CPOA_BREAKER_FAILURES: config.breakerFailures
+CPOA_BREAKER_SECONDS: config.breakerSeconds
+CPOA_BREAKER_PAUSE_SECONDS: config.breakerPauseSeconds
+CPOA_BREAKER_PAUSE_MAX_SECONDS: config.breakerPauseMaxSeconds
 CPOA_MAX_INFLIGHT: config.maxInflight
 CPOA_WORKER_THREADS: config.workerThreads
 CPOA_MAX_CLAIMS: config.maxClaims
@@ -22,6 +26,7 @@ CPOA_{{ upper $agent }}_SUBMIT_TIMEOUT_SECONDS: agents.{{ $agent }}.submitTimeou
 CPOA_{{ upper $agent }}_POLLING_INTERVAL_SECONDS: agents.{{ $agent }}.pollingIntervalSeconds
 CPOA_{{ upper $agent }}_POLLING_TIMEOUT_SECONDS: agents.{{ $agent }}.pollingTimeoutSeconds
 CPOA_{{ upper $agent }}_MAX_CONCURRENT: agents.{{ $agent }}.maxConcurrent
+CPOA_{{ upper $agent }}_MAX_PER_SECOND: agents.{{ $agent }}.maxPerSecond
 {{- end }}
 WCHA_SEARCH_URL: harvest.searchUrl
 WCHA_SEARCH_MAX_RESULTS: harvest.searchMaxResults
