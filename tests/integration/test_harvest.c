@@ -134,6 +134,34 @@ Test(harvest, many_wait_for_a_place)
 	world_close(w);
 }
 
+Test(harvest, no_more_begin_in_a_second_than_may)
+{
+	enum { N = 12 };
+	struct world *w = world_open();
+	struct json_object *calls;
+	int64_t last = 0;
+	int searches = 0;
+
+	world_agents(w, NULL);
+	harvesting_worker(w, html, "CPOA_WCHA_MAX_PER_SECOND=8");
+	for (int i = 0; i < N; i++)
+		world_podcast(w, world_format(w, "p%d", i), NULL);
+	world_await_ends(w, N, SOON_MS);
+	calls = world_calls(w, "kind=page");
+	for (size_t i = 0; i < json_object_array_length(calls); i++) {
+		struct json_object *call = json_object_array_get_idx(calls, i);
+		int64_t time = json_object_get_int64(json_object_object_get(call, "time_ms"));
+
+		if (strncmp(json_at(call, "path"), "/search", 7) != 0)
+			continue;
+		cr_assert_geq(time - last, 1000 / 8 - 25, "search %d", searches);
+		last = time;
+		searches++;
+	}
+	cr_assert_eq(searches, N);
+	world_close(w);
+}
+
 /* In the middle of a harvest: nothing of it is in a row, so it is made again, and only it. */
 Test(harvest, is_taken_over)
 {
