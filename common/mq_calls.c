@@ -4,14 +4,18 @@
 #include "cpoa/mq.h"
 
 #include <assert.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "mq_private.h"
 
 enum {
 	PROPERTIES_MAX = 120000, /* bytes; they and all headers must fit into one frame */
 	ARGUMENTS_MAX = 16,
+	SILENCE_SPARE_MS = 500, /* before rabbitmq-c calls it silence */
 };
 
 static amqp_bytes_t bytes_of(const char *s)
@@ -250,6 +254,22 @@ static void fill_properties(amqp_basic_properties_t *props, const struct mq_publ
 }
 
 /*
+ * A peer that has been silent for two heartbeats is gone. Of those who find that out,
+ * amqp_basic_publish() alone waits for ever, for whatever may still come (rabbitmq-c 0.11,
+ * amqp_try_recv(): a deadline in no seconds is none): so it must not be the first. The kernel knows
+ * what it knows, even of what nobody has read yet.
+ */
+static bool silent(struct mq *mq)
+{
+	struct tcp_info info = {0};
+	socklen_t len = sizeof(info);
+	int64_t heartbeat_ms = 1000 * (int64_t)amqp_get_heartbeat(mq->conn);
+
+	return heartbeat_ms > 0 && getsockopt(mq_fd(mq), IPPROTO_TCP, TCP_INFO, &info, &len) == 0 &&
+	       info.tcpi_last_data_recv >= 2 * heartbeat_ms - SILENCE_SPARE_MS;
+}
+
+/*
  * amqp_basic_publish() copies each of the three frames into one buffer and sends it by a send(2) of
  * its own, all but the last with MSG_MORE, so that one packet goes out. A body that fills its last
  * frame to the byte (a multiple of 131064) leaves MSG_MORE standing, and waits 200 ms in the kernel
@@ -264,6 +284,8 @@ bool mq_publish(struct mq *mq, const struct mq_publish *p, uint64_t *seq, struct
 
 	if (!check_publish(p, e) || !usable(mq, "publish", e))
 		return false;
+	if (silent(mq))
+		return mq_lost(mq, "publish", AMQP_STATUS_HEARTBEAT_TIMEOUT, e);
 	fill_properties(&props, p, entries);
 	status = amqp_basic_publish(mq->conn, MQ_CHANNEL, bytes_of(p->exchange),
 				    bytes_of(p->routing_key), p->mandatory, 0, &props, body);
