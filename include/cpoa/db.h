@@ -35,8 +35,8 @@ struct db_options {
 	 * no CA file, the system's. NULL or "": the URL's, else libpq's default, "prefer". */
 	const char *sslmode, *sslrootcert;
 	const char *application_name;
-	int64_t lost_after_ms; /* tcp_user_timeout, keepalives, and both idle timeouts of the
-				  session; 0: none */
+	int64_t lost_after_ms; /* tcp_user_timeout and keepalives of both sides, and both idle
+				  timeouts of the session; 0: none */
 	int64_t connect_timeout_s;
 };
 

@@ -114,6 +114,12 @@ Test(db, open_sets_what_it_promises)
 	cr_assert_eq(ask_int(db, "SELECT extract(epoch FROM current_setting("
 				 "'idle_in_transaction_session_timeout')::interval)"),
 		     10);
+	/* The server's side, over TCP. */
+	cr_assert_eq(ask_int(db, "SELECT (current_setting('tcp_user_timeout') = '10000' AND "
+				 "current_setting('tcp_keepalives_idle') = '3' AND "
+				 "current_setting('tcp_keepalives_interval') = '1' AND "
+				 "current_setting('tcp_keepalives_count') = '3')::int"),
+		     1);
 	cr_assert_eq(ask_int(db, "SELECT (current_setting('client_encoding') = 'UTF8' AND "
 				 "current_setting('application_name') = 'test_db')::int"),
 		     1);

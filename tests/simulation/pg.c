@@ -21,6 +21,7 @@ struct db {
 	bool cut;	  /* the network between them swallows everything */
 	bool closed;	  /* its client has left */
 	bool busy;	  /* a statement of it is being executed */
+	bool midway;	  /* the rest of a batch is waited for, and no timeout runs */
 	int64_t lease;	  /* whose lock it holds; 0: none */
 	int64_t heard_us; /* when the server last answered: it counts from there */
 	int64_t patience_us;
@@ -45,7 +46,7 @@ static void end_session(struct db *db)
 static void end_idle(void)
 {
 	for (struct db *db = pg.sessions; db; db = db->next)
-		if (db->alive && db->patience_us && !db->busy &&
+		if (db->alive && db->patience_us && !db->busy && !db->midway &&
 		    sim_now_us() - db->heard_us >= db->patience_us)
 			end_session(db);
 }
@@ -63,17 +64,39 @@ static void heal(struct db *db)
 
 static void cut(struct db *db)
 {
-	sim_say("pg: the session with lease %lld is cut off", (long long)db->lease);
 	db->cut = true;
+	db->midway = sim_chance(500);
+	sim_say("pg: the session with lease %lld is cut off%s", (long long)db->lease,
+		db->midway ? " in the midst of a batch" : "");
+}
+
+static struct db *session_of(int64_t lease)
+{
+	for (struct db *db = pg.sessions; db; db = db->next)
+		if (db->alive && db->lease == lease)
+			return db;
+	return NULL;
 }
 
 bool pg_lease_alive(int64_t lease)
 {
 	end_idle();
-	for (const struct db *db = pg.sessions; db; db = db->next)
-		if (db->alive && db->lease == lease)
-			return true;
-	return false;
+	return session_of(lease) != NULL;
+}
+
+bool pg_lease_silent(int64_t lease, int64_t silence_us)
+{
+	const struct db *db = session_of(lease);
+
+	return db && !db->busy && sim_now_us() - db->heard_us >= silence_us;
+}
+
+void pg_end_session(int64_t lease)
+{
+	struct db *db = session_of(lease);
+
+	if (db)
+		end_session(db);
 }
 
 void pg_cut(const struct worker *worker, bool said)

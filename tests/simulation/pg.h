@@ -94,10 +94,14 @@ struct event_row *pg_event(const struct uuid *id);
 
 /* Whether a lease's lock is held. */
 bool pg_lease_alive(int64_t lease);
+/* Whether its holder's session has waited for it for so long. */
+bool pg_lease_silent(int64_t lease, int64_t silence_us);
+/* pg_terminate_backend() of who holds it. */
+void pg_end_session(int64_t lease);
 bool pg_has_clients(void);
 
 /* Ends every session of a worker (NULL: of all), or (not `said`) only the network to it: the server
- * ends it when it has been silent for a lease. */
+ * ends it when it has been silent for a lease, unless it was cut in the midst of a batch. */
 void pg_cut(const struct worker *worker, bool said);
 void pg_restart(int64_t down_us);
 

@@ -141,6 +141,29 @@ static struct holdings holdings(int64_t lease, const struct cells *types)
 	return h;
 }
 
+struct db_result *pg_silent(const struct statement *s)
+{
+	int64_t silence_us = cell_int(&s->p->p[2], 0) * 1000;
+	struct db_result *r = result_new(2);
+
+	for (int i = 0; i < pg.n_leases; i++) {
+		const struct lease_row *l = &pg.leases[i];
+
+		if (l->id == s->lease || !pg_lease_silent(l->id, silence_us))
+			continue;
+		result_row(r);
+		result_int(r, l->id);
+		result_text(r, l->worker);
+	}
+	return r;
+}
+
+void pg_end_sessions(const struct statement *s)
+{
+	for (int i = 0; i < s->p->p[2].n; i++)
+		pg_end_session(cell_int(&s->p->p[2], i));
+}
+
 struct db_result *pg_dead_leases(const struct statement *s)
 {
 	struct db_result *r = result_new(1);

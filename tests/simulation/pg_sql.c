@@ -375,6 +375,8 @@ struct db_result *pg_execute(enum sql_id id, const struct params *p, int64_t lea
 		[SQL_FIND_TOPICS] = {.read = pg_find_topics},
 		[SQL_FIND_DUPLICATES] = {.read = pg_find_duplicates},
 		[SQL_TELL_AGAIN] = {.read = pg_tell_again},
+		[SQL_SILENT] = {.read = pg_silent},
+		[SQL_END_SESSIONS] = {.write = pg_end_sessions},
 		[SQL_DEAD_LEASES] = {.read = pg_dead_leases},
 		[SQL_CLAIM] = {.read = pg_claim},
 		[SQL_FORGIVE] = {.write = pg_forgive},

@@ -24,8 +24,8 @@ struct workflow_row *pg_its_workflow(const struct statement *s, const struct uui
 typedef struct db_result *pg_reading(const struct statement *s);
 typedef void pg_writing(const struct statement *s);
 
-pg_reading pg_find_topics, pg_find_duplicates, pg_tell_again, pg_dead_leases, pg_claim,
+pg_reading pg_find_topics, pg_find_duplicates, pg_tell_again, pg_silent, pg_dead_leases, pg_claim,
 	pg_load_calls, pg_claim_events, pg_cancelled;
-pg_writing pg_drop_leases, pg_forgive, pg_let_go, pg_release, pg_release_events;
+pg_writing pg_end_sessions, pg_drop_leases, pg_forgive, pg_let_go, pg_release, pg_release_events;
 
 #endif

@@ -246,6 +246,48 @@ static void cancel_asked(struct ledger *l)
 	}
 }
 
+/*
+ * A session that waits for its worker can outlive it: in the midst of a pipeline no timeout of the
+ * server's runs, and where a frozen process or a network that swallows keeps the connection,
+ * nothing else ends it; its lease is alive, and its rows are locked. So whoever has been silent for
+ * a lease is ended by whoever sees it. He may do so to his own role's sessions, without a grant.
+ */
+static void end_silent(struct ledger *l, const struct db_result *r)
+{
+	int64_t lease[DEAD_MAX];
+	int n = 0;
+
+	for (; n < db_rows(r) && n < DEAD_MAX; n++) {
+		lease[n] = db_int(r, n, 0);
+		log_warn("a worker was silent for longer than the lease: its session is ended",
+			 log_int("cpoa.lease", lease[n]), log_str("cpoa.worker", db_text(r, n, 1)),
+			 LOG_END);
+	}
+	if (n == 0)
+		return;
+	read_begin(l);
+	db_put_int(batch_column(&l->batch, SQL_END_SESSIONS, 1), LEASE_CLASS);
+	for (int i = 0; i < n; i++)
+		db_put_int(batch_column(&l->batch, SQL_END_SESSIONS, 2), lease[i]);
+	read_add(l, SQL_END_SESSIONS);
+	if (read_go(l)) /* what it held is free in a moment */
+		l->rescue_at_us = clock_mono_us() + MORE_MS * 1000;
+}
+
+/* Asks for all that a look is about, in one round trip. False: there is no answer. */
+static bool look(struct ledger *l)
+{
+	read_begin(l);
+	db_put_int(batch_column(&l->batch, SQL_SILENT, 1), LEASE_CLASS);
+	db_put_int(batch_column(&l->batch, SQL_SILENT, 2), l->house->settings->lease_us / 1000);
+	db_put_int(batch_column(&l->batch, SQL_DEAD_LEASES, 1), LEASE_CLASS);
+	put_types(l, batch_column(&l->batch, SQL_DEAD_LEASES, 2));
+	read_add(l, SQL_SILENT);
+	read_add(l, SQL_DEAD_LEASES);
+	read_add(l, SQL_CANCELLED);
+	return read_go(l);
+}
+
 void rescue_orphans(struct ledger *l)
 {
 	int64_t dead[DEAD_MAX], interval = l->house->settings->rescue_us;
@@ -259,18 +301,14 @@ void rescue_orphans(struct ledger *l)
 	l->rescue_at_us = clock_mono_us() + rng_between(&l->rng, interval / 2, interval);
 	if (!take_over(l))
 		return;
-	read_begin(l);
-	db_put_int(batch_column(&l->batch, SQL_DEAD_LEASES, 1), LEASE_CLASS);
-	put_types(l, batch_column(&l->batch, SQL_DEAD_LEASES, 2));
-	read_add(l, SQL_DEAD_LEASES);
-	read_add(l, SQL_CANCELLED);
-	if (!read_go(l))
+	if (!look(l))
 		return;
 	cancel_asked(l);
 	r = batch_result(&l->batch, SQL_DEAD_LEASES);
 	for (; n < db_rows(r) && n < DEAD_MAX; n++)
 		dead[n] = db_int(r, n, 0);
-	if (n == 0)
+	end_silent(l, batch_result(&l->batch, SQL_SILENT));
+	if (n == 0 || !l->db)
 		return;
 	/* The room is taken before it is filled, for intake is filling it at the same time. */
 	limit = room(l);

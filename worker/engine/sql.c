@@ -25,7 +25,12 @@ const int sql_schema_version = 4;
 	" (NOT " row ".admit OR EXISTS (SELECT FROM workflow_instances w WHERE w.workflow_id = " row \
 	".workflow_id AND coalesce(w.claimed_by, 0) = $1 AND w.xmin = pg_current_xact_id()::xid)) "
 
-/* clang-format off */
+/* The lock that a lease is: pg_advisory_lock(class, lease). Who only asks for it does so for a shared one. */
+#define LEASE_LOCK(class)                                                                          \
+	" AND k.locktype = 'advisory' AND k.mode = 'ExclusiveLock' AND k.granted"                  \
+	" AND k.classid::int8 = " class " AND k.objsubid = 2"                                      \
+	" AND k.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+
 const struct db_statement sql_table[SQL_COUNT] = {
 	[SQL_GUARD] = {
 		/* coalesce() keeps the planner off the partial index on claimed_by, under which all that this worker holds
@@ -206,6 +211,24 @@ const struct db_statement sql_table[SQL_COUNT] = {
 		       "WHERE w.terminal_event_id IS NOT NULL FOR SHARE OF w) w ON CONFLICT (event_id) DO UPDATE SET claimed_by = $1 "
 		       "RETURNING event_id, workflow_id, event_type, reply_to, correlation_id,"
 		       " (SELECT w.terminal_event FROM workflow_instances w WHERE w.workflow_id = outbox_events.workflow_id)",
+	},
+	[SQL_SILENT] = {
+		/* Leases whose session waits for its worker and has heard nothing from it for $3 ms. In the midst of a pipeline
+		 * no timeout of PostgreSQL's runs (idle ones begin at the Sync), and before 14 there is none for idle sessions.
+		 * Of our own role alone: another's we may not end. */
+		.name = "silent", .n_params = 3, .scalars = 7,
+		.types = {DB_INT8, DB_INT4, DB_INT8},
+		.sql = "WITH a AS MATERIALIZED (SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
+		       " AND usename = current_user AND wait_event_type = 'Client'"
+		       " AND state_change < clock_timestamp() - $3 * interval '1 ms') "
+		       "SELECT l.lease_id, l.worker FROM a JOIN pg_locks k ON k.pid = a.pid" LEASE_LOCK("$2")
+		       " JOIN leases l ON l.lease_id = k.objid::int8 WHERE l.lease_id <> $1",
+	},
+	[SQL_END_SESSIONS] = {
+		.name = "end_sessions", .n_params = 3, .scalars = 3,
+		.types = {DB_INT8, DB_INT4, DB_INT8},
+		.sql = "SELECT pg_terminate_backend(k.pid) FROM pg_locks k WHERE k.objid::int8 = ANY($3::int8[])"
+		       " AND k.objid::int8 <> $1" LEASE_LOCK("$2"),
 	},
 	[SQL_DEAD_LEASES] = {
 		/* What anybody may claim first; then leases that have something for this worker, or nothing any more. */
