@@ -23,6 +23,7 @@ POINTS = ("received", "planned", "committing", "committed", "admitted", "acked",
           "accepted", "answered", "ended", "published", "confirmed")
 BATCHES = ("committing", "committed", "acked", "asked")  # passed once a transaction, not once a job
 KILLS = 8        # of each of the two workers that are made to die at a point
+RATE = 100       # jobs a second where the time to full rate is measured: so many that there is load left for that
 AGENT_FAULTS = ("hang", "slow", "cut", "503", "garbage", "oversize", "utf8", "nul")
 
 
@@ -138,7 +139,7 @@ def restart(server, mode, jobs):
     @cell(f"{'PostgreSQL' if server == 'pg' else 'RabbitMQ'} restarted, {mode}", jobs=jobs,
           short=server == "pg" and mode == "immediate")
     def play(s, n):
-        s.publish(n)
+        s.publish(n, rate=RATE)
         share(s, n, 0.3)
         s.mark("fault")
         s.servers.do("restart", server, mode)
@@ -165,7 +166,7 @@ def terminate(s, n):
 
 @cell("PostgreSQL's connections used up", jobs=3000)
 def exhaust(s, n):
-    s.publish(n)
+    s.publish(n, rate=RATE)
     share(s, n, 0.3)
     s.mark("fault")
     held = []
@@ -186,7 +187,7 @@ def exhaust(s, n):
 
 @cell("PostgreSQL read-only", jobs=3000)
 def read_only(s, n):
-    s.publish(n)
+    s.publish(n, rate=RATE)
     share(s, n, 0.3)
     s.mark("fault")
     alter = f"ALTER DATABASE {s.name} SET default_transaction_read_only = "
@@ -201,7 +202,7 @@ def read_only(s, n):
 @cell("PostgreSQL's disk full", jobs=3000, disk_mb=400)
 def disk_full(s, n):
     """That of this database; a full disk under the log (pg_wal) is a server that has crashed."""
-    s.publish(n)
+    s.publish(n, rate=RATE)
     share(s, n, 0.3)
     s.mark("fault")
     s.disk.fill()
@@ -223,7 +224,7 @@ def idle(s, n):
 
 @cell("RabbitMQ's memory alarm", jobs=3000)
 def alarm(s, n):
-    s.publish(n)
+    s.publish(n, rate=RATE)
     share(s, n, 0.3)
     s.mark("fault")
     s.servers.rabbitmqctl("set_vm_memory_high_watermark", "0")
@@ -285,7 +286,7 @@ def proxied(target, fault, command, seconds):
     @cell(f"network to {title}: {fault}", via=(target,), margin_ms=margin, may_fail=target == "agents", env=env,
           jobs=1500, short=(target, fault) == ("pg", "swallow"))
     def play(s, n):
-        s.publish(n)
+        s.publish(n, rate=RATE)
         share(s, n, 0.2)
         s.mark("fault")
         for _ in range(3):
@@ -305,21 +306,26 @@ for _target in ("pg", "mq", "agents"):
     proxied(_target, "refuse", "refuse", 0.8)
 
 
-@cell("network of one worker cut", jobs=1200, via=("pg", "mq", "agents"), workers=1, env={"CPOA_LEASE_SECONDS": "2"},
+@cell("network of one worker cut", jobs=1500, via=("pg", "mq", "agents"), workers=1, env={"CPOA_LEASE_SECONDS": "2"},
       agents=("--style", "async", "--latency", "300"))
 def cut_off(s, n):
-    """One of three is cut off from all, for longer than its lease; the others go direct."""
+    """One of three is cut off from all, for longer than its lease and in the midst of what it says to PostgreSQL;
+    the others go direct."""
+    rng = random.Random("cut")
     s.add_worker(**s.direct)
     s.add_worker(**s.direct)
     s.await_ready()
-    s.publish(n, rate=n / 12)
-    time.sleep(2)
-    s.mark("cut")
-    for name in ("pg", "mq", "agents"):
-        s.proxy.say(f"{name} swallow")
-    time.sleep(6)
-    for name in ("pg", "mq", "agents"):
-        s.proxy.say(f"{name} pass")
+    s.publish(n, rate=n / 70)
+    for _ in range(3):
+        time.sleep(2)
+        s.mark("cut")
+        s.proxy.say(f"pg swallow {rng.randint(1, 400)}")
+        for name in ("mq", "agents"):
+            s.proxy.say(f"{name} swallow")
+        time.sleep(6)
+        for name in ("pg", "mq", "agents"):
+            s.proxy.say(f"{name} pass")
+        s.await_ready(40)
 
 
 # ---- agents ----
@@ -343,7 +349,7 @@ for _fault, _share in (("hang", 0.01), ("slow", 0.01), ("cut", 0.03), ("garbage"
 @cell("agents: a storm of 503 with Retry-After", jobs=1500, may_fail=True,
       agents=("--style", "mixed", "--latency", "20", "--retry-after", "1"))
 def storm(s, n):
-    s.publish(n)
+    s.publish(n, rate=RATE)
     share(s, n, 0.3)
     s.mark("fault")
     s.control(faults=["503=0.9", "poll-503=0.9"])

@@ -9,11 +9,12 @@
  *	NAME dribble N         at most N bytes every 10 ms in each direction
  *	NAME cut N             each connection is closed after N more bytes (both directions)
  *	NAME reset             present connections are reset (RST); new ones are forwarded
- *	NAME swallow           nothing arrives any more, and nobody is told
+ *	NAME swallow [N]       nothing arrives any more, and nobody is told; on present connections
+ *	                       only after N more bytes from who has connected, so in mid-sentence
  *	NAME refuse            the port is closed until "pass"; present connections are reset
  *
- * A swallowed connection is half open for ever, also after "pass"; while it lasts, new ones are
- * taken and swallowed. It ends with its stdin.
+ * A swallowed connection is half open for ever, also after "pass", and no end of it hears that the
+ * other has closed; while it lasts, new ones are taken and swallowed. It ends with its stdin.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -63,7 +64,7 @@ struct tube {
 	struct tube *next;
 	struct link *link;
 	struct end end[2]; /* 0: who has connected; 1: the target */
-	int64_t left;	   /* bytes until it is cut; -1: it is not */
+	int64_t left;	   /* bytes until it is cut or swallowed; -1: it is not */
 	bool swallowed, dead, ready;
 };
 
@@ -205,6 +206,20 @@ static void hold(struct end *e, const char *bytes, size_t len, int64_t due_ms)
 	e->held += len;
 }
 
+static void swallow(struct tube *t)
+{
+	t->swallowed = true;
+	drop_pieces(&t->end[0]);
+	drop_pieces(&t->end[1]);
+}
+
+/* There is no more to be read from it. Level triggered: or it would be told again and again. */
+static void note_eof(struct end *e)
+{
+	e->eof = true;
+	(void)epoll_ctl(epoll_fd, EPOLL_CTL_DEL, e->fd, NULL);
+}
+
 static void read_end(struct tube *t, struct end *e, int64_t now)
 {
 	char bytes[PIECE];
@@ -215,14 +230,12 @@ static void read_end(struct tube *t, struct end *e, int64_t now)
 		n = recv(e->fd, bytes, sizeof(bytes), 0);
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			return;
-		if (n < 0) {
+		if (n < 0 && !t->swallowed) {
 			kill_tube(t, true);
 			return;
 		}
-		if (n == 0) {
-			e->eof = true;
-			/* Level triggered: or it would be told again and again. */
-			(void)epoll_ctl(epoll_fd, EPOLL_CTL_DEL, e->fd, NULL);
+		if (n <= 0) {
+			note_eof(e);
 			return;
 		}
 		if (!t->swallowed)
@@ -230,17 +243,23 @@ static void read_end(struct tube *t, struct end *e, int64_t now)
 	}
 }
 
+/* Whether what goes on from there counts towards the end. */
+static bool counts(const struct tube *t, const struct end *from)
+{
+	return t->left >= 0 && (t->link->mode != SWALLOW || from == &t->end[0]);
+}
+
 /* How many bytes may go on now; negative: as many as there are. */
-static int64_t allowance(const struct tube *t)
+static int64_t allowance(const struct tube *t, const struct end *from)
 {
 	if (t->link->mode == DRIBBLE)
 		return tick ? t->link->amount : 0;
-	return t->left;
+	return counts(t, from) ? t->left : -1;
 }
 
 static void write_end(struct tube *t, struct end *from, struct end *to, int64_t now)
 {
-	int64_t may = allowance(t);
+	int64_t may = allowance(t, from);
 
 	while (!t->dead && from->head && from->head->due_ms <= now && may != 0) {
 		struct piece *p = from->head;
@@ -259,8 +278,11 @@ static void write_end(struct tube *t, struct end *from, struct end *to, int64_t 
 		p->at += (size_t)n;
 		from->held -= (size_t)n;
 		may -= may > 0 ? n : 0;
-		if (t->left >= 0 && (t->left -= n) <= 0) {
-			kill_tube(t, false);
+		if (counts(t, from) && (t->left -= n) <= 0) {
+			if (t->link->mode == SWALLOW)
+				swallow(t);
+			else
+				kill_tube(t, false);
 			return;
 		}
 		if (p->at == p->len) {
@@ -280,10 +302,7 @@ static void turn_tube(struct tube *t, int64_t now)
 		read_end(t, &t->end[i], now);
 	for (int i = 0; i < 2 && !t->dead; i++)
 		write_end(t, &t->end[i], &t->end[!i], now);
-	/* A half-open one goes when the side that has noticed closes; the other is left alone till
-	 * then. */
-	if (!t->dead && (t->swallowed ? t->end[0].eof : t->end[0].eof && t->end[1].eof) &&
-	    !t->end[0].head && !t->end[1].head)
+	if (!t->dead && t->end[0].eof && t->end[1].eof && !t->end[0].head && !t->end[1].head)
 		kill_tube(t, false);
 }
 
@@ -342,12 +361,9 @@ static void set_mode(struct link *l, enum mode mode, int64_t amount)
 	for (struct tube *t = tubes; t; t = t->next) {
 		if (t->link != l)
 			continue;
-		t->left = mode == CUT ? amount : -1;
-		if (mode == SWALLOW) {
-			t->swallowed = true;
-			drop_pieces(&t->end[0]);
-			drop_pieces(&t->end[1]);
-		}
+		t->left = mode == CUT || (mode == SWALLOW && amount) ? amount : -1;
+		if (mode == SWALLOW && !amount)
+			swallow(t);
 		if (reset)
 			kill_tube(t, true);
 	}

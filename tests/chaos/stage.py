@@ -281,7 +281,8 @@ class Stage:
         servers.sql("postgres", f"CREATE DATABASE {self.name} TEMPLATE chaos_template"
                     + (f" TABLESPACE {self.name}" if disk_mb else ""))
         self.start_agents(agents)
-        self.direct, self.env = {}, self.worker_env(env or {}, via)
+        self.direct = {}  # past the proxy: worker_env says it
+        self.env = self.worker_env(env or {}, via)
         if clock:
             self.set_clock("+0")
             self.env |= {"LD_PRELOAD": faketime(), "FAKETIME_TIMESTAMP_FILE": str(self.folder / "clock"),
