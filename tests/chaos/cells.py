@@ -142,8 +142,7 @@ def restart(server, mode, jobs):
         s.publish(n, rate=RATE)
         share(s, n, 0.3)
         s.mark("fault")
-        s.servers.do("restart", server, mode)
-        s.mark("back")
+        s.mark("back", s.servers.restart(server, mode))
 
 
 for _mode in ("fast", "immediate", "kill"):

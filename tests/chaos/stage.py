@@ -83,6 +83,32 @@ class Servers:
         subprocess.run([SERVERS_SH, words[0], self.dir, *words[1:]], check=True,
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
+    def restart(self, server, mode):
+        """Returns when it took connections again, in ms since 1970; the script is content a while later."""
+        process = subprocess.Popen([SERVERS_SH, "restart", self.dir, server, mode],
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        back, up = None, True
+        while process.poll() is None:
+            was, up = up, self.answers(server)
+            if up and not was:
+                back = time.time() * 1000
+            time.sleep(0.05)
+        if process.returncode:
+            raise RuntimeError(f"{server} cannot be restarted")
+        return back or time.time() * 1000
+
+    def answers(self, server):
+        try:
+            if server == "pg":
+                self.connect("postgres").close()
+                return True
+            port = urllib.parse.urlsplit(self.env["AMQP_URL"]).port
+            with socket.create_connection(("127.0.0.1", port), 5) as s:
+                s.sendall(b"AMQP\0\0\x09\1")  # a broker that is ready begins to speak (connection.start)
+                return bool(s.recv(1))
+        except (OSError, psycopg2.Error):
+            return False
+
     def connect(self, database, user="cpoa"):
         c = psycopg2.connect(host=self.env["POSTGRES_HOST"], port=self.env["POSTGRES_PORT"], user=user,
                              password=self.env["POSTGRES_PASSWORD"], dbname=database, connect_timeout=5)
@@ -412,9 +438,9 @@ class Stage:
         await_true(lambda: self.servers.sql(self.name, "SELECT count(*) FROM dead_letters WHERE workflow_id IS NULL"
                                             " AND message_id = ANY(%s)", keys)[0][0] == len(keys), END_S, "refusals")
 
-    def mark(self, name):
-        """Notes the time of something, in ms since 1970."""
-        self.marks.setdefault(name, []).append(time.time() * 1000)
+    def mark(self, name, ms=None):
+        """Notes the time of something, in ms since 1970; now, if none is given."""
+        self.marks.setdefault(name, []).append(ms or time.time() * 1000)
 
     # ---- the end ----
 
