@@ -118,6 +118,7 @@ struct scan {
 	size_t len, at;
 	int depth, depth_max;
 	int values;	   /* json-c takes hundreds of bytes for each */
+	size_t zeros;	   /* that exponents stand for */
 	const char *wrong; /* what is not JSON, at `at`; NULL when it is only too deep */
 	const char *flaw;  /* the first thing that PostgreSQL cannot keep */
 	size_t flaw_at;
@@ -180,7 +181,8 @@ static bool integer_fits(const char *digits, size_t n, bool negative)
  * A number that is infinite as a double, or has more places behind the point than numeric's 16383
  * (PostgreSQL manual 8.1.2), cannot be kept.
  */
-static bool number_fits(const char *s, size_t len, size_t places, const char *exponent)
+static bool number_fits(const char *s, size_t len, size_t places, const char *exponent,
+			size_t *zeros)
 {
 	enum { PLACES_MAX = 16383 };
 	char small[64];
@@ -197,13 +199,16 @@ static bool number_fits(const char *s, size_t len, size_t places, const char *ex
 		exp = strtol(text + (exponent - s), NULL, 10);
 	if (text != small)
 		free(text);
-	return finite && exp >= -PLACES_MAX && exp <= PLACES_MAX &&
-	       (long)places - exp <= PLACES_MAX;
+	if (!finite || exp < -PLACES_MAX || exp > PLACES_MAX || (long)places - exp > PLACES_MAX)
+		return false;
+	*zeros += (size_t)labs(exp);
+	return true;
 }
 
 static bool scan_number(struct scan *sc)
 {
 	enum { LONGEST_SURE = 300 }; /* so many digits are finite in any case */
+	const size_t zeros = sc->zeros;
 	const char *exponent = NULL;
 	size_t from = sc->at, digits_at, digits, places = 0;
 	bool whole = true;
@@ -231,11 +236,15 @@ static bool scan_number(struct scan *sc)
 			return not_json(sc, "a malformed number");
 	}
 	if ((exponent || sc->at - from > LONGEST_SURE) &&
-	    !number_fits(sc->s + from, sc->at - from, places, exponent))
+	    !number_fits(sc->s + from, sc->at - from, places, exponent, &sc->zeros)) {
 		replace(sc, from, "null", "a number beyond the range of a double");
-	else if (whole && !integer_fits(sc->s + digits_at, digits, digits_at > from))
+	} else if (sc->zeros > JSON_ZEROS_MAX) {
+		sc->zeros = zeros;
+		replace(sc, from, "null", "numbers that are too long when they are written out");
+	} else if (whole && !integer_fits(sc->s + digits_at, digits, digits_at > from)) {
 		/* With an exponent it is a double, and of doubles json-c keeps the text. */
 		replace(sc, sc->at, "e0", NULL);
+	}
 	return true;
 }
 
@@ -368,6 +377,7 @@ static bool scan_scalar(struct scan *sc)
 static bool scan_tokens(struct scan *sc)
 {
 	sc->values = 0;
+	sc->zeros = 0;
 	while (sc->at < sc->len) {
 		switch (sc->s[sc->at]) {
 		case '{':

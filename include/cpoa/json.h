@@ -4,7 +4,9 @@
  * Parsing is strict (RFC 8259: one value, UTF-8, nothing behind it) with a ceiling on depth, and
  * tells apart what a refusal must tell apart: what is not JSON, and what is JSON that PostgreSQL
  * cannot store (NUL characters in strings, text that is not UTF-8, numbers beyond a double or with
- * more than 16383 places behind the point). Of other numbers every digit is kept.
+ * more than 16383 places behind the point, or that are JSON_ZEROS_MAX longer when PostgreSQL's
+ * jsonb writes them out: what came in as 1e-16383 comes back with all its zeros). Of other numbers
+ * every digit is kept.
  *
  * A json_object belongs to one thread at a time: json-c's reference counts are not atomic.
  */
@@ -21,9 +23,10 @@
 
 enum {
 	JSON_DEPTH_MAX = 32,
-	JSON_VALUES_MAX = 50000, /* keys, strings, numbers, lists and objects: a tree may take 300
-				    bytes for 3 of text */
-	JSON_TEXT_MAX = 1 << 30, /* bytes of a text that is written */
+	JSON_VALUES_MAX = 50000,  /* keys, strings, numbers, lists and objects: a tree may take 300
+				     bytes for 3 of text */
+	JSON_ZEROS_MAX = 1 << 20, /* that the exponents of a text may stand for, all together */
+	JSON_TEXT_MAX = 1 << 30,  /* bytes of a text that is written */
 };
 
 enum json_verdict {

@@ -300,6 +300,42 @@ Test(json, numbers_of_many_digits)
 	}
 }
 
+/* jsonb writes 1e-16383 with all its zeros, so 8 bytes of a job would come back as 16 KiB. */
+Test(json, exponents_stand_for_so_many_zeros_all_together)
+{
+	static const struct {
+		const char *number;
+		int n;
+		enum json_verdict strict;
+	} rows[] = {
+		{"1e-16383", 64, JSON_OK},	   {"1e-16383", 65, JSON_UNSTORABLE},
+		{"0e-16383", 65, JSON_UNSTORABLE}, {"1e300", 3495, JSON_OK},
+		{"1e300", 3496, JSON_UNSTORABLE},  {"1.5e0", 40000, JSON_OK},
+	};
+
+	for (size_t r = 0; r < sizeof(rows) / sizeof(rows[0]); r++) {
+		AUTO(strbuf_release) struct strbuf text;
+		AUTO(free_ptr) char *mended = NULL;
+		struct json_object *o;
+		struct err e;
+
+		strbuf_init(&text, 1 << 20);
+		strbuf_addc(&text, '[');
+		for (int i = 0; i < rows[r].n; i++)
+			strbuf_addf(&text, "%s,", rows[r].number);
+		strbuf_adds(&text, "1]");
+		cr_expect_eq(read_exactly(text.buf, text.len, 1, JSON_STRICT, &o, &e),
+			     rows[r].strict, "row %zu: %s", r, e.text);
+		json_put(&o);
+		cr_expect_eq(read_exactly(text.buf, text.len, 1, JSON_MEND, &o, &e), JSON_OK);
+		mended = json_text(o, NULL);
+		cr_expect_eq(strstr(mended, "null") == NULL, rows[r].strict == JSON_OK, "row %zu",
+			     r);
+		cr_expect(strstr(mended, ",1]"), "row %zu: what follows stays", r);
+		json_put(&o);
+	}
+}
+
 static enum json_verdict read_nested(int depth, const char *open, const char *inner,
 				     const char *close, int max)
 {
