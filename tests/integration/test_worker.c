@@ -9,6 +9,8 @@
 
 #include "cpoa/clock.h"
 
+#include "orders.h"
+
 /* ---- health ---- */
 
 Test(worker, says_how_it_is)
@@ -201,6 +203,26 @@ Test(worker, asks_an_agent_no_more_at_once_than_it_may)
 	world_await_ends(w, 30, SOON_MS);
 	cr_assert_leq(world_stat(w, "pswa", "max_in_flight"), 3);
 	cr_assert_gt(world_stat(w, "wcha", "max_in_flight"), 3);
+	world_close(w);
+}
+
+/* ---- full ---- */
+
+/* What a full worker hands back is counted by the broker as if somebody had died over it. */
+Test(worker, that_is_full_refuses_nobody)
+{
+	enum { MANY = 40 };
+	struct world *w = world_open();
+
+	world_agents(w, "--latency", "20");
+	cr_assert_eq(world_cpoa(w, NULL, "topology", "apply"), 0);
+	publish(w, MANY);
+	order_search(w, "behind");
+	world_worker(w, "CPOA_MAX_INFLIGHT=1", "CPOA_MAX_CLAIMS=1");
+	world_await_ends(w, MANY + 1, 60000);
+	same(world_rows(w, "SELECT overall_status, count(*) FROM workflow_instances GROUP BY 1"),
+	     world_format(w, "completed|%d", MANY + 1));
+	same(world_rows(w, "SELECT count(*) FROM dead_letters"), "0");
 	world_close(w);
 }
 

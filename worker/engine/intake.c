@@ -314,11 +314,13 @@ static void on_delivery(struct intake *in, struct mq_message *m)
 	acks_add(&in->acks, m->tag, consumer);
 	if (!in->consuming || full(in) || !wanted(in)) {
 		/* More than there is room for: back with it, and the door closes, or it would come
-		 * again at once. */
+		 * again at once. One that has been handed back too often already waits here. */
 		in->overfull = true;
-		acks_return_last(&in->acks);
-		mq_message_free(m);
-		return;
+		if (leaving(in) || !is_worn(in->house, m)) {
+			acks_return_last(&in->acks);
+			mq_message_free(m);
+			return;
+		}
 	}
 	run = run_new(&in->house->policy);
 	run->message = m;

@@ -8,13 +8,26 @@
 #include "engine/aftermath.h"
 #include "engine/pool.h"
 
-enum { SUSPECT = 3 /* deliveries; fewer are a worker's bad luck */ };
+enum {
+	SUSPECT = 3,	 /* deliveries; fewer are a worker's bad luck */
+	DELIVERIES = 10, /* that count like one death of its worker */
+};
 
 long message_deliveries(const struct mq_message *m)
 {
 	const char *text = mq_header(m, "x-delivery-count");
 
 	return text ? strtol(text, NULL, 10) : 0;
+}
+
+long deliveries_max(const struct house *house)
+{
+	return DELIVERIES * (long)house->settings->max_claims;
+}
+
+bool is_worn(const struct house *house, const struct mq_message *m)
+{
+	return is_suspect(m) && message_deliveries(m) >= deliveries_max(house) / 2;
 }
 
 bool is_suspect(const struct mq_message *m)
@@ -40,7 +53,8 @@ void suspects_turn(struct suspects *s, struct house *house)
 	struct run *run;
 	int64_t skip;
 
-	if (s->reading || !s->n || clock_mono_us() < s->read_at_us)
+	if (s->reading || !s->n || clock_mono_us() < s->read_at_us ||
+	    atomic_load(&house->inflight) - s->n >= house->settings->max_inflight)
 		return;
 	for (skip = rng_between(&s->rng, 0, s->n - 1); skip; skip--)
 		mail_append(&s->waiting, mail_shift(&s->waiting));

@@ -28,8 +28,15 @@ struct suspects {
  * counts as well. Any thread. */
 long message_deliveries(const struct mq_message *m);
 
+/* So many are one too many: it is refused unread. */
+long deliveries_max(const struct house *house);
+
 /* Whether a message is to be read alone. */
 bool is_suspect(const struct mq_message *m);
+
+/* Whether it is to be kept by a worker that is full. Handing back counts as a delivery too, and a
+ * full worker must not use up the lives of whoever stands behind its work. */
+bool is_worn(const struct house *house, const struct mq_message *m);
 
 /* The run of one; handed over. */
 void suspects_add(struct suspects *s, struct run *run);
@@ -37,8 +44,9 @@ void suspects_add(struct suspects *s, struct run *run);
 /* A message of this connection is settled. */
 void suspects_settled(struct suspects *s, uint64_t tag);
 
-/* Reads the next one if none is being read; the first only when no more have come for
- * SUSPECTS_QUIET_MS, or the first of a queue would be read first in each life. */
+/* Reads the next one if none is being read and there is room beside those that wait; the first only
+ * when no more have come for SUSPECTS_QUIET_MS, or the first of a queue would be read first in each
+ * life. */
 void suspects_turn(struct suspects *s, struct house *house);
 
 /* Whether there is one that waits, or is being read. */

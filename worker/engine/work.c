@@ -23,7 +23,6 @@
 
 enum {
 	SHOWN_MAX = 300,   /* bytes of what an agent wrote that a sentence shows */
-	DELIVERIES = 10,   /* that count like one death of its worker */
 	HUSH_PENDING = 64, /* events */
 	HUSH_CROWD = 24,   /* workflows a commit */
 };
@@ -37,7 +36,7 @@ static enum job_verdict read_job(struct house *house, struct run *run, struct er
 {
 	long deliveries = message_deliveries(run->message);
 
-	if (deliveries >= DELIVERIES * house->settings->max_claims) {
+	if (deliveries >= deliveries_max(house)) {
 		err_set(e, ERR_REJECT,
 			"it was delivered %ld times, and nobody came to commit or refuse it",
 			deliveries);
