@@ -151,24 +151,69 @@ Test(locks, workers_and_commands_work_as_it)
 Test(locks, a_missing_grant_buries_no_job)
 {
 	struct world *w = world_open();
-	const char *role = getenv("CPOA_TEST_WORK_USER");
+	const char *role = getenv("CPOA_TEST_WORK_USER"), *body;
 	struct json_object *end;
 
 	world_agents(w, NULL);
-	world_worker(w, NULL);
+	/* After ten deliveries a job would be refused. */
+	world_worker(w, "CPOA_MAX_CLAIMS=1");
 	world_sql(w, "REVOKE INSERT ON task_instances FROM %s", role);
 	for (int i = 0; i < 3; i++)
 		world_podcast(w, world_format(w, "p%d", i), NULL);
 	cr_assert(await_log(w, 0, "permission denied for table task_instances", SOON_MS));
-	let_pass(500);
+	cr_assert(await_ready(w, 0, 503, SOON_MS), "it takes jobs that it cannot do");
+	/* So long that it has tried again. */
+	let_pass(5000);
+	worker_get(w, 0, "/readyz", &body);
+	has(body, "\"schema\":\"failed\"");
 	same(world_rows(w, "SELECT count(*) FROM dead_letters"), "0");
 	cr_assert_eq(world_events(w, NULL, NULL), 0);
+	cr_assert_eq(world_queue(w, "cpoa.jobs.podcast_generation"), 3);
 	world_sql(w, "GRANT INSERT ON task_instances TO %s", role);
 	for (int i = 0; i < 3; i++) {
 		end = world_end(w, world_id(w, world_format(w, "p%d", i)));
 		same(json_at(end, "data.status"), "completed");
 	}
 	same(world_rows(w, "SELECT count(*) FROM dead_letters"), "0");
+	world_close(w);
+}
+
+/* Its events are told, and cannot be struck out: that must not make a storm, nor keep it from its
+ * end. */
+Test(locks, a_strike_that_is_refused_holds_up_nothing)
+{
+	struct world *w = world_open();
+	const char *role = getenv("CPOA_TEST_WORK_USER"), *lines;
+
+	world_agents(w, NULL);
+	world_worker(w, NULL);
+	world_sql(w, "CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS "
+		     "$$BEGIN RAISE EXCEPTION 'kept'; END$$");
+	world_sql(w, "CREATE TRIGGER keep BEFORE DELETE ON outbox_events EXECUTE FUNCTION keep()");
+	world_end(w, world_podcast(w, "one", NULL));
+	world_end(w, world_podcast(w, "two", NULL));
+	let_pass(2000);
+	world_run(w, &lines,
+		  (const char *const[]){
+			  "/bin/sh", "-c",
+			  world_format(w, "grep -c kept %s/worker0.log || :", world_folder(w)),
+			  NULL});
+	cr_assert_lt(atoi(lines), 40, "%s lines", lines);
+	worker_signal(w, 0, SIGTERM);
+	cr_assert_eq(worker_wait_exit(w, 0, SOON_MS), 0);
+	same(world_rows(w, "SELECT count(*) FROM outbox_events"), "4");
+	worker_forget(w, 0);
+	world_sql(w, "DROP TRIGGER keep ON outbox_events");
+	/* The same of a grant. */
+	world_worker(w, NULL);
+	cr_assert(await_rows(w, "0", "SELECT count(*) FROM outbox_events", SOON_MS));
+	world_sql(w, "REVOKE DELETE ON outbox_events FROM %s", role);
+	world_podcast(w, "three", NULL);
+	cr_assert(await_ready(w, 0, 503, SOON_MS));
+	world_sql(w, "GRANT DELETE ON outbox_events TO %s", role);
+	same(json_at(world_end(w, world_id(w, "three")), "data.status"), "completed");
+	cr_assert(await_rows(w, "0", "SELECT count(*) FROM outbox_events", SOON_MS));
+	cr_assert_eq(world_contradictions(w), 0);
 	world_close(w);
 }
 

@@ -74,7 +74,7 @@ static bool find_duplicates(struct ledger *l)
 		db_put_uuid(&c[3], &job->workflow_id);
 	}
 	read_add(l, SQL_FIND_DUPLICATES);
-	return read_go(l);
+	return read_go_or_pause(l);
 }
 
 void duplicates_settle(struct ledger *l)

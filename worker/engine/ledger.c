@@ -129,9 +129,9 @@ static void lose_batch(struct ledger *l)
 }
 
 /*
- * Even our own words were refused, by a trigger say, or the schema is at fault. The message stays
- * with the broker, or the row is left for anybody to claim, after a pause: it may be mended by
- * then, and until then it must not be a storm. One pause a batch, for there is a lease to keep.
+ * Even our own words were refused, by a trigger say. The message stays with the broker, or the row
+ * is left for anybody to claim, after a pause: it may be mended by then, and until then it must not
+ * be a storm. One pause a batch, for there is a lease to keep.
  */
 static void set_aside(struct ledger *l, struct run *run, const char *why, bool *paused)
 {
@@ -155,10 +155,8 @@ static void set_aside(struct ledger *l, struct run *run, const char *why, bool *
 	aftermath_lost(l->house, run);
 }
 
-/*
- * A grant, a table or a column is missing (SQLSTATE class 42, manual appendix A): that is no
- * value's fault, and no job is to be buried for it.
- */
+/* A grant say, that a trigger lacks (SQLSTATE class 42): that is no value's fault, and no job is to
+ * be buried for it. */
 static bool is_of_the_schema(const struct err *e)
 {
 	return strncmp(e->code, "42", 2) == 0;
@@ -234,10 +232,25 @@ static void drop_events(struct mail_list *events)
 		event_free(mail_of(mail, struct event, mail));
 }
 
+/*
+ * A strike is only ids and cannot have been it; it is repeated, for the transaction is gone. One
+ * that was refused all by itself is repeated after a pause, and at the end left: its event is told
+ * once more by whoever comes next.
+ */
+static void keep_strikes(struct ledger *l, bool alone)
+{
+	if (!alone)
+		return;
+	mailbox_wait(&l->pause, -1, REFUSED_PAUSE_MS);
+	if (atomic_load(&l->stop))
+		drop_events(&l->strikes);
+}
+
 /* One transaction of what waits. */
 static void commit(struct ledger *l)
 {
 	struct err e = {0};
+	bool alone;
 
 	batch_begin(&l->batch, l->lease);
 	fill(l);
@@ -246,15 +259,15 @@ static void commit(struct ledger *l)
 		return;
 	if (run_batch(l, &e)) {
 		batch_succeeded(l);
-	} else if (e.class == ERR_LOST) {
+	} else if (e.class == ERR_LOST || ledger_schema_at_fault(l, &e)) {
 		ledger_session_lost(l, &e);
 		lose_batch(l);
 	} else {
 		log_warn("a batch was refused; trying its changes one by one", log_err(&e),
 			 log_str("error.code", e.code), LOG_END);
-		/* A strike is only ids and cannot have been it; it is repeated, for the transaction
-		 * is gone. */
+		alone = l->batch.n == 0;
 		commit_singly(l);
+		keep_strikes(l, alone);
 		return;
 	}
 	drop_events(&l->strikes);

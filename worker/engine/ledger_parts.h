@@ -50,6 +50,13 @@ MUST_CHECK bool ledger_try_batch(struct ledger *l, struct err *e);
 /* Opens a session and takes a lease; if that fails, sets the time of the next try. */
 void ledger_try_session(struct ledger *l);
 
+/*
+ * Whether the schema is at fault when PostgreSQL has refused something with *e: a grant, a table or
+ * a column is missing. Then *e says what, and the session is to be given up: none is opened again
+ * until that is mended.
+ */
+MUST_CHECK bool ledger_schema_at_fault(struct ledger *l, struct err *e);
+
 /* The session is gone; everything held under its lease is void. */
 void ledger_session_lost(struct ledger *l, const struct err *e);
 
@@ -61,6 +68,8 @@ void read_add(struct ledger *l, enum sql_id id);
 /* False: the session is gone, or (a bug of ours) a statement was refused; both are told and the
  * round is over. */
 bool read_go(struct ledger *l);
+/* The same for what is asked again at once if it fails: not without a pause. */
+bool read_go_or_pause(struct ledger *l);
 
 /* To be freed; NULL where the row has a null. */
 char *cell_copy(const struct db_result *r, int row, int col);

@@ -8,6 +8,8 @@
 #include "engine/outbox.h"
 #include "engine/pool.h"
 
+enum { RETRY_PAUSE_MS = 100 };
+
 /* ---- one statement after another ---- */
 
 void read_begin(struct ledger *l)
@@ -26,11 +28,19 @@ bool read_go(struct ledger *l)
 
 	if (ledger_try_batch(l, &e))
 		return true;
-	if (e.class == ERR_LOST)
+	if (e.class == ERR_LOST || ledger_schema_at_fault(l, &e))
 		ledger_session_lost(l, &e);
 	else
 		log_error("PostgreSQL refused a statement of the rescue", log_err(&e),
 			  log_str("error.code", e.code), LOG_END);
+	return false;
+}
+
+bool read_go_or_pause(struct ledger *l)
+{
+	if (read_go(l))
+		return true;
+	mailbox_wait(&l->pause, -1, RETRY_PAUSE_MS);
 	return false;
 }
 
@@ -119,7 +129,7 @@ void lookups_answer(struct ledger *l)
 		db_put_uuid(batch_column(&l->batch, SQL_FIND_TOPICS, 1), &id);
 	}
 	read_add(l, SQL_FIND_TOPICS);
-	if (!read_go(l))
+	if (!read_go_or_pause(l))
 		return;
 	r = batch_result(&l->batch, SQL_FIND_TOPICS);
 	while ((mail = mail_shift(&l->lookups))) {

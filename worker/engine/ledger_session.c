@@ -1,6 +1,7 @@
 /* ledger_session: the session with PostgreSQL, and the lease that is its. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cpoa/clock.h"
 #include "cpoa/log.h"
@@ -53,6 +54,30 @@ static bool take_lease(struct ledger *l, struct err *e)
 	return db_script(l->db, sql, e);
 }
 
+/* EXPLAIN looks at permissions like an execution does (see ctl/doctor_schema.c). */
+static bool check_statements(struct db *db, struct err *e)
+{
+	for (int i = 0; i < SQL_COUNT; i++)
+		if (!db_explain(db, &sql_table[i], e))
+			return err_wrap(e,
+					"the role cannot do its work (%s); `cpoa doctor` says what "
+					"is missing",
+					sql_table[i].name);
+	return true;
+}
+
+bool ledger_schema_at_fault(struct ledger *l, struct err *e)
+{
+	struct err why = {0};
+
+	/* SQLSTATE class 42 (manual, appendix A). A trigger or a policy may say so too, of one row:
+	 * then all statements can be run, and it is that change's trouble alone. */
+	if (strncmp(e->code, "42", 2) != 0 || check_statements(l->db, &why))
+		return false;
+	*e = why;
+	return true;
+}
+
 static bool open_session(struct ledger *l, struct err *e)
 {
 	struct db_options o = settings_db(l->house->settings);
@@ -61,11 +86,14 @@ static bool open_session(struct ledger *l, struct err *e)
 	l->db = db_open(&o, e);
 	if (!l->db)
 		return false;
-	if (!check_schema(l->db, e))
+	if (!db_script(l->db, sql_session, e) || !check_schema(l->db, e) ||
+	    !check_statements(l->db, e)) {
+		if (e->class != ERR_LOST)
+			atomic_store(&l->house->schema_ok, false);
 		return false;
+	}
 	atomic_store(&l->house->schema_ok, true);
-	return take_lease(l, e) && db_script(l->db, sql_session, e) &&
-	       db_script(l->db, "LISTEN " SQL_CHANNEL, e) &&
+	return take_lease(l, e) && db_script(l->db, "LISTEN " SQL_CHANNEL, e) &&
 	       db_prepare(l->db, sql_table, SQL_COUNT, e);
 }
 
