@@ -233,6 +233,49 @@ Test(orchestrations, answered_in_both_ways)
 	play_all("mixed");
 }
 
+/* ---- what users are shown ---- */
+
+static void expect_last_word(struct world *w, const char *id, const char *event, const char *status,
+			     const char *message)
+{
+	struct json_object *end = world_end(w, id);
+
+	same(json_at(end, "data.ui.client_id"), "browser");
+	same(json_at(end, "data.ui.event_name"), event);
+	same(json_at(end, "data.ui.data.final_status"), status);
+	same(json_at(end, "data.ui.data.message"), message);
+	same(json_at(end, "data.ui.data.is_terminal"), "true");
+}
+
+Test(orchestrations, tell_their_end_to_the_client)
+{
+	static const struct {
+		const char *type, *arguments, *message;
+	} rows[] = {
+		{"search_results_generation", "\"query\":\"q\",", "Search complete!"},
+		{"topic_exploration", "\"keywords\":[\"k\"],", "Exploration complete!"},
+		{"landing_page_snippets", "\"limit\":1,", "Landing page complete!"},
+		{"snippet_generation", "\"topic_info\":{\"title_suggestion\":\"t\"},",
+		 "Snippet generation complete!"},
+		{"popular_categories", "", "Categories listed."},
+	};
+	struct world *w = world_open();
+
+	world_agents(w, NULL);
+	world_worker(w, NULL);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+		expect_last_word(
+			w,
+			order(w, rows[i].type, rows[i].type,
+			      world_format(w, "{%s\"client_id\":\"browser\"}", rows[i].arguments)),
+			"generation_status", "completed", rows[i].message);
+	expect_last_word(w, order(w, "topic_exploration", "nothing", "{\"client_id\":\"browser\"}"),
+			 "task_error", "failed",
+			 "neither keywords nor a stored topic under current_topic_id give a query");
+	same(json_at(world_end(w, order_search(w, "nobody")), "data.ui"), "absent");
+	world_close(w);
+}
+
 /* ---- how long it takes ---- */
 
 static void time_search(struct world *w, const char *style, const char *name)

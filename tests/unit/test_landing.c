@@ -241,6 +241,28 @@ Test(landing, categories_are_known_at_once)
 	HELP_IS(m.w.terminal, "/data/result",
 		"{\"categories\":[\"Business\",\"Technology\",\"Lifestyle\",\"Entertainment\","
 		"\"Health\",\"Science\",\"Education\",\"Arts\"]}");
+	HELP_IS(m.w.terminal, "/data/ui",
+		"{\"client_id\":\"room "
+		"7\",\"event_name\":\"generation_status\",\"data\":{\"message\":"
+		"\"Categories listed.\",\"stage\":\"finalization\",\"final_status\":\"completed\","
+		"\"is_terminal\":true}}");
+}
+
+Test(landing, categories_given_up_say_why)
+{
+	struct err e = {0};
+
+	teardown();
+	setup();
+	cr_assert_eq(many_read(&m, "popular_categories", "{\"client_id\":\"room 7\"}", &e),
+		     JOB_GOOD);
+	run_give_up(m.run, "crash_loop", "too many died", m.w.wall_us);
+	many_commit(&m);
+	cr_assert_eq(m.w.status, STATUS_FAILED);
+	HELP_IS(m.w.terminal, "/data/error",
+		"{\"code\":\"crash_loop\",\"message\":\"too many died\"}");
+	HELP_IS(m.w.terminal, "/data/ui/event_name", "\"task_error\"");
+	HELP_IS(m.w.terminal, "/data/ui/data/message", "\"too many died\"");
 }
 
 /* ---- given up ---- */

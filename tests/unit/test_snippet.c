@@ -107,7 +107,7 @@ Test(snippet, ends_with_the_whole_object)
 	HELP_IS(m.w.terminal, "/type", "\"aethercast.cpoa.snippet_generation.completed\"");
 	HELP_IS(m.w.terminal, "/data/status", "\"completed\"");
 	HELP_IS(m.w.terminal, "/data/error", "null");
-	HELP_IS(m.w.terminal, "/data/ui", "absent");
+	HELP_IS(m.w.terminal, "/data/ui/data/message", "\"Snippet generation complete!\"");
 	HELP_IS(m.w.terminal, "/data/result",
 		"{\"snippet_id\":\"snippet_1\",\"title\":\"Bees\",\"summary\":\"S\","
 		"\"text_content\":\"T\",\"cover_art_prompt\":\"Podcast cover: Bees\","

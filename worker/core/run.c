@@ -310,20 +310,41 @@ static enum event_kind event_of(enum run_status status)
 	return status == STATUS_CANCELLED ? EVENT_CANCELLED : EVENT_COMPLETED;
 }
 
+/* What an unchanged ASF shows its user: the terminal one of agents.md §1.1 step 11. */
+static void make_ui(const struct run *run, struct ending *ending)
+{
+	const char *status = run_status_name(ending->status),
+		   *message = run->job.workflow->completed_message;
+	bool well = ending->status == STATUS_COMPLETED;
+	char text[64];
+
+	snprintf(text, sizeof(text), "Task ended with status: %s", status);
+	if (!well)
+		message = ending->error ? ending->error : text;
+	ending->ui_event = well ? "generation_status" : "task_error";
+	ending->ui = json_object_new_object();
+	json_set_str(ending->ui, "message", message);
+	json_set_str(ending->ui, "stage", "finalization");
+	json_set_str(ending->ui, "final_status", status);
+	json_set(ending->ui, "is_terminal", json_object_new_boolean(1));
+}
+
 enum progress run_end(struct run *run, struct ending *ending)
 {
 	struct change *change = &run->change;
 	struct event_parts parts = {
 		.kind = event_of(ending->status),
 		.status = run_status_name(ending->status),
-		.ui_event = ending->ui_event,
-		.ui = ending->ui,
 		.result = ending->result,
 		.error = ending->error_details,
 		.stream = ending->stream,
 	};
 
 	assert(!change->ended && (ending->status != STATUS_FAILED || ending->code));
+	if (!ending->ui && run->job.client_id)
+		make_ui(run, ending);
+	parts.ui = ending->ui;
+	parts.ui_event = ending->ui_event;
 	run_tell_stage(run);
 	parts.sequence = change->sequence = ++run->sequence;
 	change->ended = true;

@@ -243,7 +243,8 @@ struct uuid run_terminal_id(const struct run *run);
  */
 struct trace run_trace(const struct run *run, const struct uuid *part);
 
-/* How it ended. Everything is taken over; see struct event_parts. */
+/* How it ended. Everything is taken over; see struct event_parts. Without a `ui` one is made of the
+ * rest. */
 struct ending {
 	enum run_status status;
 	const char

@@ -35,8 +35,8 @@ struct workflow {
 	 */
 	void (*give_up)(struct run *run, const char *code, const char *text);
 
-	/* What the terminal and progress events show a user: the stage before the first call. */
-	const char *started_message;
+	/* What users are shown at first, and at the end when all went well. */
+	const char *started_message, *completed_message;
 };
 
 #endif

@@ -30,8 +30,14 @@ static enum progress step(struct run *run)
 static void give_up(struct run *run, const char *code, const char *text)
 {
 	struct ending ending = {
-		.status = code ? STATUS_FAILED : STATUS_CANCELLED, .code = code, .error = text};
+		.status = code ? STATUS_FAILED : STATUS_CANCELLED,
+		.code = code,
+		.error = text,
+		.error_details = json_object_new_object(),
+	};
 
+	json_set_str(ending.error_details, "code", code ? code : run_status_name(ending.status));
+	json_set_str(ending.error_details, "message", text);
 	run_end(run, &ending);
 }
 
@@ -42,4 +48,5 @@ const struct workflow popular_categories = {
 	.step = step,
 	.give_up = give_up,
 	.started_message = "Categories asked for.",
+	.completed_message = "Categories listed.",
 };

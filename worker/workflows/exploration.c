@@ -98,4 +98,5 @@ const struct workflow topic_exploration = {
 	.step = step,
 	.give_up = give_up,
 	.started_message = "Exploration started.",
+	.completed_message = "Exploration complete!",
 };

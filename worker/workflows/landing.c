@@ -97,4 +97,5 @@ const struct workflow landing_page_snippets = {
 	.step = step,
 	.give_up = give_up,
 	.started_message = "Landing page started.",
+	.completed_message = "Landing page complete!",
 };

@@ -178,4 +178,5 @@ const struct workflow podcast_generation = {
 	.step = step,
 	.give_up = give_up,
 	.started_message = "Podcast generation started.",
+	.completed_message = "Podcast generation complete!",
 };

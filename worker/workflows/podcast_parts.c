@@ -271,7 +271,7 @@ static struct json_object *make_ui(struct run *run, const struct outcome *o, enu
 
 	snprintf(text, sizeof(text), "Task ended with status: %s", run_status_name(status));
 	json_set_str(ui, "message",
-		     status == STATUS_COMPLETED ? "Podcast generation complete!"
+		     status == STATUS_COMPLETED ? run->job.workflow->completed_message
 						: (o->error ? o->error : text));
 	json_set_str(ui, "stage",
 		     status == STATUS_FAILED && run->stage.name ? run->stage.name : "finalization");

@@ -51,4 +51,5 @@ const struct workflow search_results_generation = {
 	.step = step,
 	.give_up = give_up,
 	.started_message = "Search started.",
+	.completed_message = "Search complete!",
 };

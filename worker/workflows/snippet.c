@@ -224,4 +224,5 @@ const struct workflow snippet_generation = {
 	.step = step,
 	.give_up = give_up,
 	.started_message = "Snippet generation started.",
+	.completed_message = "Snippet generation complete!",
 };
