@@ -292,6 +292,19 @@ Test(snippet, does_without_a_cover)
 	}
 }
 
+/* IGA's last version brings the picture itself along, which nobody here reads. */
+Test(snippet, keeps_a_covers_address_and_not_the_cover)
+{
+	start(JOB);
+	many_land(&m, "sca_t1", 200, SNIPPET);
+	many_land(&m, "iga_snippet_1", 200,
+		  "{\"image_base64\":\"iVBORw0KGgo=\",\"image_format\":\"png\",\"image_url\":\"gs:/"
+		  "/i\"}");
+	HELP_IS(m.w.terminal, "/data/result/image_url", "\"gs://i\"");
+	HELP_IS(many_the_row(&m, "iga_snippet_1")->reply, "/body",
+		"{\"image_format\":\"png\",\"image_url\":\"gs://i\"}");
+}
+
 Test(snippet, asks_for_no_cover_without_an_iga_or_a_prompt)
 {
 	m.w.policy.agent[AGENT_IGA].url = "";

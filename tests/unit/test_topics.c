@@ -326,6 +326,39 @@ Test(topics, beyond_fifty_are_left_out)
 	strbuf_release(&found);
 }
 
+/* Their event would have all of it: with 20 of them more than RabbitMQ takes, so it could never be
+ * sent. */
+Test(topics, that_bring_more_than_one_may_hold_end_it)
+{
+	enum { MANY = 20, EACH = 4 << 20 };
+	struct strbuf text;
+	int i = 0;
+
+	strbuf_init(&text, EACH + 64);
+	strbuf_adds(&text, "{\"topics\":[{\"title\":\"t\",\"topic_id\":\"0\"}");
+	for (int k = 1; k < MANY; k++)
+		strbuf_addf(&text, ",{\"title\":\"t\",\"topic_id\":\"%d\"}", k);
+	strbuf_adds(&text, "]}");
+	start("landing_page_snippets", "{\"limit\":20}");
+	many_land(&m, "tda", 200, text.buf);
+	strbuf_cut(&text, 0);
+	strbuf_adds(&text, "{\"text_content\":\"");
+	while (text.len < EACH - 8)
+		strbuf_adds(&text, "word ");
+	strbuf_adds(&text, "\"}");
+	for (; i < MANY && !m.w.ended; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "sca_%d", i);
+		many_land(&m, name, 200, text.buf);
+	}
+	strbuf_release(&text);
+	cr_assert_eq(i, 8, "%d answers", i);
+	cr_assert_eq(m.w.status, STATUS_FAILED);
+	cr_assert_str_eq(m.w.reason, "too_large");
+	cr_assert_lt(strlen(m.w.terminal), 4096);
+}
+
 Test(topics, of_one_id_have_a_call_each)
 {
 	start_search(FOUND(TOPIC("a") "," TOPIC("b") "," TOPIC("a")));

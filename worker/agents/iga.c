@@ -1,7 +1,25 @@
 /* IGA: a cover for a snippet (agents.md §2.5). */
+#include <string.h>
+
 #include "cpoa/json.h"
 
 #include "agents/agents.h"
+
+/* A picture that comes along with its address would be kept in the row, and nobody reads it. */
+static struct json_object *without_picture(struct json_object *result)
+{
+	struct json_object *o;
+
+	if (!json_any(result, "image_base64"))
+		return json_object_get(result);
+	o = json_object_new_object();
+	json_object_object_foreach(result, key, value)
+	{
+		if (strcmp(key, "image_base64") != 0)
+			json_set_ref(o, key, value);
+	}
+	return o;
+}
 
 static void accept(const struct call *call, struct json_object *result, struct reply *reply)
 {
@@ -12,7 +30,7 @@ static void accept(const struct call *call, struct json_object *result, struct r
 		reply_failure(reply, REPLY_REPORTED, result, "IGA reported %s: %s", code,
 			      message ? message : "it gave no message");
 	else
-		reply_result(reply, json_object_get(result));
+		reply_result(reply, without_picture(result));
 }
 
 const struct agent iga = {.name = "IGA", .label = "iga", .index = AGENT_IGA, .accept = accept};

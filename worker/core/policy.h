@@ -36,7 +36,8 @@ enum {
 	BODY_MAX = 1 << 20,	   /* bytes of a job */
 	ANSWER_MAX = 4 << 20,	   /* bytes of an agent's answer */
 	CALLS_MAX = 256,	   /* calls of one workflow */
-	RUN_MEMORY_MAX = 32 << 20, /* bytes that one workflow may hold */
+	RUN_MEMORY_MAX = 32 << 20, /* bytes that one workflow may hold, answers included: its last
+				      event has them, and RabbitMQ takes no more than 128 MiB */
 };
 
 #endif

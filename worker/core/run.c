@@ -129,6 +129,16 @@ static void tell_started(struct run *run)
 	json_put(&ui);
 }
 
+/* What it holds, and what its last event could be as large as. */
+static size_t size_of(const struct run *run)
+{
+	size_t size = arena_size(&run->arena);
+
+	for (const struct call *call = run->calls; call; call = call->next)
+		size += call->reply.text_len;
+	return size;
+}
+
 void run_pass(struct run *run, int64_t wall_us)
 {
 	enum progress progress;
@@ -137,7 +147,7 @@ void run_pass(struct run *run, int64_t wall_us)
 	begin_pass(run, wall_us);
 	if (!run->admitted)
 		tell_started(run);
-	if (arena_size(&run->arena) > RUN_MEMORY_MAX || run->n_calls > CALLS_MAX) {
+	if (size_of(run) > RUN_MEMORY_MAX || run->n_calls > CALLS_MAX) {
 		run_give_up(run, "too_large",
 			    "the workflow needs more calls or memory than one may have", wall_us);
 		return;
