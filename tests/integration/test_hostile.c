@@ -152,6 +152,25 @@ Test(hostile, numbers_that_grow_in_postgresql_are_refused)
 	world_close(w);
 }
 
+/* ---- the broker's own headers ---- */
+
+/* A shovel keeps them, and a sender may make them up. */
+Test(hostile, a_delivery_count_that_came_along_counts_nothing)
+{
+	struct world *w = world_open();
+	struct job_spec job;
+
+	world_agents(w, NULL);
+	world_worker(w, NULL);
+	job = world_podcast_spec(w, "shovelled", NULL);
+	job.headers[2] = (struct mq_header){"x-delivery-count", "1000"};
+	world_publish(w, &job);
+	same(json_at(world_end(w, world_id(w, "shovelled")), "data.status"), "completed");
+	same(world_rows(w, "SELECT count(*) FROM dead_letters"), "0");
+	expect_settled(w);
+	world_close(w);
+}
+
 /* ---- another's workflow id ---- */
 
 Test(hostile, a_failed_job_cannot_speak_for_another_workflow)

@@ -15,7 +15,9 @@ enum {
 
 long message_deliveries(const struct mq_message *m)
 {
-	const char *text = mq_header(m, "x-delivery-count");
+	/* On a first delivery the header is the sender's: RabbitMQ 3.10 writes it from the second
+	 * on. */
+	const char *text = m->redelivered ? mq_header(m, "x-delivery-count") : NULL;
 
 	return text ? strtol(text, NULL, 10) : 0;
 }
@@ -32,7 +34,7 @@ bool is_worn(const struct house *house, const struct mq_message *m)
 
 bool is_suspect(const struct mq_message *m)
 {
-	return m->redelivered && message_deliveries(m) >= SUSPECT;
+	return message_deliveries(m) >= SUSPECT;
 }
 
 void suspects_add(struct suspects *s, struct run *run)
