@@ -11,6 +11,7 @@
 enum {
 	SUSPECT = 3,	 /* deliveries; fewer are a worker's bad luck */
 	DELIVERIES = 10, /* that count like one death of its worker */
+	WORN = 10,	 /* deliveries; RabbitMQ 4 gives up at 20 unless it is told not to */
 };
 
 long message_deliveries(const struct mq_message *m)
@@ -29,7 +30,9 @@ long deliveries_max(const struct house *house)
 
 bool is_worn(const struct house *house, const struct mq_message *m)
 {
-	return is_suspect(m) && message_deliveries(m) >= deliveries_max(house) / 2;
+	long half = deliveries_max(house) / 2, n = message_deliveries(m);
+
+	return n >= (half < WORN ? half : WORN);
 }
 
 bool is_suspect(const struct mq_message *m)
