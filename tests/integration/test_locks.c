@@ -11,6 +11,8 @@
 
 #include "engine/sql.h"
 
+#include "orders.h"
+
 static void need_role(void)
 {
 	if (!getenv("CPOA_TEST_WORK_USER"))
@@ -178,12 +180,22 @@ Test(locks, a_missing_grant_buries_no_job)
 	world_close(w);
 }
 
+/* Of the first worker's log. */
+static int lines_with(struct world *w, const char *text)
+{
+	const char *out,
+		*line = world_format(w, "grep -c '%s' %s/worker0.log || :", text, world_folder(w));
+
+	world_run(w, &out, (const char *const[]){"/bin/sh", "-c", line, NULL});
+	return atoi(out);
+}
+
 /* Its events are told, and cannot be struck out: that must not make a storm, nor keep it from its
  * end. */
 Test(locks, a_strike_that_is_refused_holds_up_nothing)
 {
 	struct world *w = world_open();
-	const char *role = getenv("CPOA_TEST_WORK_USER"), *lines;
+	const char *role = getenv("CPOA_TEST_WORK_USER");
 
 	world_agents(w, NULL);
 	world_worker(w, NULL);
@@ -193,12 +205,7 @@ Test(locks, a_strike_that_is_refused_holds_up_nothing)
 	world_end(w, world_podcast(w, "one", NULL));
 	world_end(w, world_podcast(w, "two", NULL));
 	let_pass(2000);
-	world_run(w, &lines,
-		  (const char *const[]){
-			  "/bin/sh", "-c",
-			  world_format(w, "grep -c kept %s/worker0.log || :", world_folder(w)),
-			  NULL});
-	cr_assert_lt(atoi(lines), 40, "%s lines", lines);
+	cr_assert_lt(lines_with(w, "kept"), 40);
 	worker_signal(w, 0, SIGTERM);
 	cr_assert_eq(worker_wait_exit(w, 0, SOON_MS), 0);
 	same(world_rows(w, "SELECT count(*) FROM outbox_events"), "4");
@@ -214,6 +221,31 @@ Test(locks, a_strike_that_is_refused_holds_up_nothing)
 	same(json_at(world_end(w, world_id(w, "three")), "data.status"), "completed");
 	cr_assert(await_rows(w, "0", "SELECT count(*) FROM outbox_events", SOON_MS));
 	cr_assert_eq(world_contradictions(w), 0);
+	world_close(w);
+}
+
+Test(locks, a_look_up_that_is_refused_is_asked_again_in_peace)
+{
+	struct world *w = world_open();
+	const char *id;
+
+	world_agents(w, NULL);
+	world_worker(w, NULL);
+	world_sql(w,
+		  "INSERT INTO topics_snippets (id, type, title, generation_timestamp) VALUES "
+		  "('%s', 'topic', 'Tides', now())",
+		  world_id(w, "stored"));
+	world_sql(w, "CREATE FUNCTION shut() RETURNS boolean LANGUAGE plpgsql AS "
+		     "$$BEGIN RAISE EXCEPTION 'shut'; END$$");
+	world_sql(w, "CREATE POLICY shut ON topics_snippets USING (shut())");
+	world_sql(w, "ALTER TABLE topics_snippets ENABLE ROW LEVEL SECURITY");
+	id = order(w, "topic_exploration", "explore",
+		   world_format(w, "{\"current_topic_id\":\"%s\"}", world_id(w, "stored")));
+	cr_assert(await_log(w, 0, "find_topics: PostgreSQL: shut", SOON_MS));
+	let_pass(2000);
+	cr_assert_lt(lines_with(w, "find_topics: PostgreSQL: shut"), 40);
+	world_sql(w, "ALTER TABLE topics_snippets DISABLE ROW LEVEL SECURITY");
+	same(json_at(world_end(w, id), "data.status"), "completed");
 	world_close(w);
 }
 
