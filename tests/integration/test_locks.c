@@ -187,7 +187,7 @@ static int lines_with(struct world *w, const char *text)
 		*line = world_format(w, "grep -c '%s' %s/worker0.log || :", text, world_folder(w));
 
 	world_run(w, &out, (const char *const[]){"/bin/sh", "-c", line, NULL});
-	return atoi(out);
+	return (int)strtol(out, NULL, 10);
 }
 
 /* Its events are told, and cannot be struck out: that must not make a storm, nor keep it from its
