@@ -242,6 +242,13 @@ Test(ctl, wait_finds_a_job_that_was_there_and_one_that_is_refused)
 	cr_assert_eq(
 		world_cpoa(w, NULL, PODCAST, "--arg", "topic=Coffee", "--idempotency-key", "k"),
 		REFUSED);
+	/* Nobody is there to refuse it: still another's end is not its own. */
+	worker_signal(w, 0, SIGTERM);
+	cr_assert_eq(worker_wait_exit(w, 0, SOON_MS), 0);
+	cr_assert_eq(world_cpoa(w, &out, PODCAST, "--arg", "topic=Milk", "--idempotency-key", "k",
+				"--timeout", "4"),
+		     FAILED);
+	cr_assert_null(strstr(out, "Tea"), "%s", out);
 	world_close(w);
 }
 

@@ -68,6 +68,7 @@ static int send_and_wait(struct cpoa_client *client, const struct settings *s,
 		.workflow_id = o->workflow_id,
 		.message_id = o->message_id,
 		.key = o->key,
+		.arguments = o->text,
 		.json = wish->json,
 		.timeout_us = wish->timeout_us,
 	};

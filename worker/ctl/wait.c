@@ -112,15 +112,15 @@ static int on_row(struct wait *w, const char *text, size_t len)
  * missed. */
 static int look_for_end(struct wait *w, struct err *e)
 {
-	const char *params[] = {w->workflow_id, w->type, w->key};
+	const char *params[] = {w->workflow_id, w->type, w->key, w->arguments};
 	AUTO(db_result_free_ptr) struct db_result *r = NULL;
 
 	r = db_query(
 		w->db,
 		"SELECT terminal_event FROM workflow_instances WHERE terminal_event IS NOT NULL "
-		"AND (workflow_id = $1::uuid OR (trigger_event_type = $2 AND idempotency_key = "
-		"$3)) LIMIT 1",
-		3, params, e);
+		"AND (workflow_id = $1::uuid OR (trigger_event_type = $2 AND idempotency_key = $3 "
+		"AND trigger_event_details_json = $4::jsonb)) LIMIT 1",
+		4, params, e);
 	if (!r || db_rows(r) == 0)
 		return GOES_ON;
 	if (w->row_ended)

@@ -19,11 +19,13 @@ struct wait {
 	const struct settings *settings;
 	struct cpoa_client *client; /* follows events since before the job was published */
 	const char *type, *workflow_id, *message_id;
-	const char *key;    /* given by the user, or NULL: then the job may be one that was there
-			       already */
-	bool json;	    /* print events as they are */
-	int64_t timeout_us; /* 0: none */
-	int64_t began_us;   /* monotonic, of the publishing */
+	const char *key;       /* given by the user, or NULL: then the job may be one that was there
+				  already */
+	const char *arguments; /* of the job: under that key there may be one with others, which is
+				  none of ours */
+	bool json;	       /* print events as they are */
+	int64_t timeout_us;    /* 0: none */
+	int64_t began_us;      /* monotonic, of the publishing */
 	int64_t began_wall_us;
 
 	/* its own */
