@@ -388,6 +388,44 @@ Test(tracing, shows_a_take_over_and_tells_of_each_part_once)
 	world_close(w);
 }
 
+/* Two spans of one id would be one to a collector. */
+Test(tracing, a_retry_has_spans_of_its_own)
+{
+	struct world *w = world_open();
+	const char *id = world_id(w, "again");
+	struct job_spec job = traced(w, "again", "01");
+	struct json_object *first, *second;
+	struct spans all;
+
+	world_agents(w, "--fault", "vfa:400=first:1");
+	world_worker(w, collector(w), NULL);
+	world_publish(w, &job);
+	same(json_at(world_end(w, id), "data.status"), "failed");
+	/* The workflow, three calls with an attempt each, the event. */
+	await_spans(w, 8);
+	cr_assert(await_rows(w, "null", "SELECT claimed_by FROM workflow_instances", SOON_MS));
+	cr_assert_eq(world_cpoa(w, NULL, "workflow", "retry", id), 0);
+	world_event(w, "completed", id, 0, SOON_MS);
+	/* The workflow, the call that is made again with its attempt, the event. */
+	all = await_spans(w, 12);
+	expect_shapes(&all, trace);
+	first = find(&all, "process podcast_generation", 0);
+	second = find(&all, "process podcast_generation", 1);
+	expect_named_after(w, first, id);
+	same(json_at(first, "links"), "absent");
+	same(json_at(second, "links.0.spanId"), json_at(first, "spanId"));
+	same(json_at(second, "links.0.traceId"), trace);
+	same(json_at(second, "parentSpanId"), gateway);
+	same(json_at(find(&all, "call VFA", 1), "parentSpanId"), json_at(second, "spanId"));
+	same(json_at(find(&all, "submit VFA", 1), "parentSpanId"),
+	     json_at(find(&all, "call VFA", 1), "spanId"));
+	same(json_at(named(&all, "publish podcast_generation.completed"), "parentSpanId"),
+	     json_at(second, "spanId"));
+	same(json_at(world_calls(w, "agent=vfa"), "1.headers.traceparent"),
+	     world_format(w, "00-%s-%s-01", trace, json_at(find(&all, "call VFA", 1), "spanId")));
+	world_close(w);
+}
+
 /* With WCHA in process its attempt is a harvest, which is no request to an agent. */
 Test(tracing, shows_a_harvest_in_process)
 {

@@ -264,12 +264,18 @@ void run_save_stage(struct run *run, const char *stage)
 struct trace run_trace(const struct run *run, const struct uuid *part)
 {
 	struct trace trace = run->job.parent;
+	struct uuid id = *part;
+	char name[32];
 
 	if (!run->job.traced) {
 		memcpy(trace.trace_id, run->job.workflow_id.bytes, sizeof(trace.trace_id));
 		trace.flags = 1;
 	}
-	memcpy(trace.span_id, part->bytes + 8, sizeof(trace.span_id));
+	if (run->sequence_base) {
+		snprintf(name, sizeof(name), "retried after %u", run->sequence_base);
+		id = uuid_named(part, name, strlen(name));
+	}
+	memcpy(trace.span_id, id.bytes + 8, sizeof(trace.span_id));
 	return trace;
 }
 

@@ -239,7 +239,8 @@ struct uuid run_terminal_id(const struct run *run);
 
 /*
  * The trace context of a part of the run (its own id, or a call's): the job's trace, or one named
- * after the workflow; the span is named after the part. So it is the same for whoever runs it.
+ * after the workflow; the span is named after the part. So it is the same for whoever runs it, and
+ * another once the workflow is retried.
  */
 struct trace run_trace(const struct run *run, const struct uuid *part);
 

@@ -157,6 +157,22 @@ static void add_taken_over(struct strbuf *out, const struct span *span)
 	strbuf_adds(out, "]}]");
 }
 
+static void add_link(struct strbuf *out, const struct span *span)
+{
+	strbuf_adds(out, ",\"links\":[{");
+	add_hex(out, "traceId", span->trace.trace_id, sizeof(span->trace.trace_id));
+	strbuf_addc(out, ',');
+	add_hex(out, "spanId", span->link, sizeof(span->link));
+	strbuf_adds(out, "}]");
+}
+
+static bool is_none(const uint8_t id[8])
+{
+	static const uint8_t none[8];
+
+	return memcmp(id, none, sizeof(none)) == 0;
+}
+
 static void add_status(struct strbuf *out, const struct span *span)
 {
 	enum { STATUS_CODE_ERROR = 2 };
@@ -171,13 +187,11 @@ static void add_status(struct strbuf *out, const struct span *span)
 
 void span_json(struct strbuf *out, const struct span *span)
 {
-	static const uint8_t none[sizeof(span->parent)];
-
 	strbuf_addc(out, '{');
 	add_hex(out, "traceId", span->trace.trace_id, sizeof(span->trace.trace_id));
 	strbuf_addc(out, ',');
 	add_hex(out, "spanId", span->trace.span_id, sizeof(span->trace.span_id));
-	if (memcmp(span->parent, none, sizeof(none)) != 0) {
+	if (!is_none(span->parent)) {
 		strbuf_addc(out, ',');
 		add_hex(out, "parentSpanId", span->parent, sizeof(span->parent));
 	}
@@ -195,6 +209,8 @@ void span_json(struct strbuf *out, const struct span *span)
 	add_attributes(out, span);
 	if (span->taken_us)
 		add_taken_over(out, span);
+	if (!is_none(span->link))
+		add_link(out, span);
 	if (span->failed)
 		add_status(out, span);
 	strbuf_addc(out, '}');

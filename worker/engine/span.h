@@ -29,6 +29,7 @@ struct span {
 	struct mail mail;
 	struct trace trace; /* with its own span id */
 	uint8_t parent[8];  /* zeros: none */
+	uint8_t link[8];    /* a span of the same trace that it goes on from; zeros: none */
 	enum span_kind kind;
 	int64_t start_us, end_us; /* wall time */
 	bool failed;

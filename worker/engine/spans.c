@@ -224,6 +224,9 @@ void spans_of_workflow(struct tracer *tracer, const struct run *run)
 	span.end_us = run->now_us;
 	span.taken_us = run->taken_us;
 	span.claims = run->claims;
+	/* Retried: the first time it ran, its span was named after it alone. */
+	if (run->sequence_base)
+		memcpy(span.link, run->job.workflow_id.bytes + 8, sizeof(span.link));
 	add_job(&span, &run->job, run->started_us);
 	span_number(&span, "cpoa.claims", run->claims);
 	span_text(&span, "cpoa.outcome", run_status_name(change->status));

@@ -11,7 +11,8 @@
  * An agent gets its call's span in traceparent, and the same at each attempt: it answers a repeated
  * key by what it did the first time. Workflow and calls are told together, at the end, by whoever
  * ends the workflow, from what its rows hold: so they are whole after any number of take-overs, and
- * once. Only attempts that a killed worker had not sent off yet are lost with it.
+ * once. Only attempts that a killed worker had not sent off yet are lost with it. A workflow that
+ * is retried gets spans of its own, linked to those of the first time.
  *
  * Times: wait_ms + submit_ms + poll_ms is the whole of a call. wait: for the ledger, a place, a
  * retry, another worker. submit: in requests that submit. poll: from an agent's 202 to the result.
