@@ -199,6 +199,30 @@ Test(takeover, sigterm_lets_others_carry_on)
 	world_close(w);
 }
 
+Test(takeover, a_second_sigterm_leaves_the_rest_to_others_at_once)
+{
+	struct world *w = world_open();
+	const char *id;
+	int first;
+
+	world_agents(w, "--latency-pswa", "2000");
+	first = world_worker(w, "CPOA_DRAIN_SECONDS=600");
+	id = world_podcast(w, "hurried", NULL);
+	await_calls(w, "agent=pswa", 1);
+	worker_signal(w, first, SIGTERM);
+	cr_assert(await_log(w, first, "draining", SOON_MS));
+	cr_assert(worker_runs(w, first));
+	worker_signal(w, first, SIGTERM);
+	cr_assert_eq(worker_wait_exit(w, first, SOON_MS), 0);
+	cr_assert(log_contains(w, first, "a second signal"));
+	same(world_rows(w, "SELECT overall_status FROM workflow_instances"), "in_progress");
+	world_worker(w, NULL);
+	same(json_at(world_end(w, id), "data.status"), "completed");
+	cr_assert_eq(world_call_count(w, "agent=wcha"), 1);
+	same(world_rows(w, "SELECT max(claims) FROM workflow_instances"), "1");
+	world_close(w);
+}
+
 Test(takeover, a_drain_finishes_what_is_in_hand)
 {
 	struct world *w = world_open();
