@@ -180,6 +180,22 @@ Test(locks, a_missing_grant_buries_no_job)
 	world_close(w);
 }
 
+/* That it may not read the schema's version does not mean that there is none. */
+Test(locks, a_worker_that_may_not_read_the_schemas_version_says_so)
+{
+	struct world *w = world_open();
+	const char *role = getenv("CPOA_TEST_WORK_USER");
+
+	world_sql(w, "REVOKE SELECT ON schema_migrations FROM %s", role);
+	world_worker_unready(w, NULL);
+	cr_assert(await_log(w, 0, "permission denied for table schema_migrations", SOON_MS));
+	cr_assert(log_contains(w, 0, "cpoa migrate --grant"));
+	cr_assert_not(log_contains(w, 0, "the schema is missing"));
+	world_sql(w, "GRANT SELECT ON schema_migrations TO %s", role);
+	cr_assert(await_ready(w, 0, 200, SOON_MS));
+	world_close(w);
+}
+
 /* Of the first worker's log. */
 static int lines_with(struct world *w, const char *text)
 {

@@ -28,8 +28,11 @@ static bool check_schema(struct db *db, struct err *e)
 	int version;
 
 	r = db_query(db, "SELECT coalesce(max(version), 0) FROM schema_migrations", 0, NULL, e);
-	if (!r)
+	if (!r && strcmp(e->code, "42P01") == 0) /* undefined_table */
 		return err_wrap(e, "the schema is missing; run `cpoa migrate`");
+	if (!r)
+		return err_wrap(e, "the schema's version cannot be read; if a grant is missing, "
+				   "run `cpoa migrate --grant ROLE`");
 	version = (int)strtol(db_text(r, 0, 0), NULL, 10);
 	if (version < sql_schema_version)
 		return err_set(
