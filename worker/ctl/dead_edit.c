@@ -18,6 +18,8 @@
 #include "ctl/dead.h"
 #include "ctl/output.h"
 
+enum { PATH_SIZE = 256 };
+
 static const char store_sql[] =
 	"WITH d AS (UPDATE dead_letters SET original_body = coalesce(original_body, body),"
 	" body = convert_to($9::text, 'UTF8'), edited_at = now() WHERE id = $8::bigint"
@@ -64,43 +66,49 @@ static bool run_editor(const char *path, struct err *e)
 	       err_set(e, ERR_USAGE, "the editor did not end well; nothing was changed");
 }
 
-static struct json_object *edit_file(const char *path, int fd, const char *text, struct err *e)
+static bool edit_file(const char *path, int fd, const char *text, struct err *e)
 {
 	bool written = write_all(fd, text, strlen(text), e);
 
 	close(fd);
-	return written && run_editor(path, e) ? body_read(path, e) : NULL;
+	return written && run_editor(path, e);
 }
 
-static struct json_object *edit_by_hand(const struct letter *l, struct err *e)
+/* `path`: the file with what was written in the editor; "": there is none. */
+static struct json_object *edit_by_hand(const struct letter *l, char path[PATH_SIZE], struct err *e)
 {
 	const char *tmp = getenv("TMPDIR");
-	struct json_object *old = NULL, *body;
+	struct json_object *old = NULL;
 	struct err ignored;
-	char path[256];
+	bool edited;
 	int fd;
 
-	snprintf(path, sizeof(path), "%.200s/cpoa-dead-%.20s-XXXXXX", tmp ? tmp : "/tmp", l->id);
+	snprintf(path, PATH_SIZE, "%.200s/cpoa-dead-%.20s-XXXXXX", tmp ? tmp : "/tmp", l->id);
 	fd = mkstemp(path);
 	if (fd < 0) {
 		err_errno(e, ERR_USAGE, errno, "cannot make a temporary file %s", path);
+		*path = '\0';
 		return NULL;
 	}
 	old = letter_object(l, &ignored);
-	body = edit_file(path, fd,
-			 old ? json_object_to_json_string_ext(
-				       old, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
-						    JSON_C_TO_STRING_NOSLASHESCAPE)
-			     : l->body,
-			 e);
+	edited = edit_file(path, fd,
+			   old ? json_object_to_json_string_ext(
+					 old, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
+						      JSON_C_TO_STRING_NOSLASHESCAPE)
+			       : l->body,
+			   e);
 	json_put(&old);
+	if (edited)
+		return body_read(path, e);
 	unlink(path);
-	return body;
+	*path = '\0';
+	return NULL;
 }
 
 /* ---- the new payload ---- */
 
-static struct json_object *new_body(const struct wish *wish, const struct letter *l, struct err *e)
+static struct json_object *new_body(const struct wish *wish, const struct letter *l,
+				    char path[PATH_SIZE], struct err *e)
 {
 	struct json_object *body = NULL;
 
@@ -109,7 +117,7 @@ static struct json_object *new_body(const struct wish *wish, const struct letter
 	else if (wish->sets.n)
 		body = letter_object(l, e);
 	else if (isatty(STDIN_FILENO))
-		body = edit_by_hand(l, e);
+		body = edit_by_hand(l, path, e);
 	else
 		err_set(e, ERR_USAGE, "give --json FILE or --set; an editor needs a terminal");
 	for (int i = 0; body && i < wish->sets.n; i++)
@@ -156,7 +164,7 @@ static int store_edit(const struct wish *wish, struct db *db, const struct lette
 	return EXIT_DONE;
 }
 
-static int edit(const struct wish *wish, struct db *db, struct letter *l)
+static int edit(const struct wish *wish, struct db *db, struct letter *l, char path[PATH_SIZE])
 {
 	AUTO(json_put) struct json_object *body = NULL;
 	AUTO(free_ptr) char *old = xstrndup(l->body, l->len);
@@ -165,7 +173,7 @@ static int edit(const struct wish *wish, struct db *db, struct letter *l)
 
 	if (!editable(l, &e))
 		return complain(&e);
-	body = new_body(wish, l, &e);
+	body = new_body(wish, l, path, &e);
 	if (!body)
 		return complain(&e);
 	letter_set_body(l, body);
@@ -181,6 +189,20 @@ static int edit(const struct wish *wish, struct db *db, struct letter *l)
 	return store_edit(wish, db, l, old_len);
 }
 
+/* What somebody has typed is not lost with a comma. */
+static int edit_and_tidy(const struct wish *wish, struct db *db, struct letter *l)
+{
+	char path[PATH_SIZE] = "";
+	int code = edit(wish, db, l, path);
+
+	if (*path && code == EXIT_DONE)
+		unlink(path);
+	else if (*path)
+		say("what you wrote is kept in %s; mend it, and cpoa dead edit %s --json %s", path,
+		    wish->id, path);
+	return code;
+}
+
 /* ---- the command ---- */
 
 static int run(const struct wish *wish)
@@ -193,7 +215,7 @@ static int run(const struct wish *wish)
 
 	if (code == EXIT_DONE)
 		code = letter_find(&l, db, wish->id, &r);
-	return code == EXIT_DONE ? edit(wish, db, &l) : code;
+	return code == EXIT_DONE ? edit_and_tidy(wish, db, &l) : code;
 }
 
 int dead_edit(int argc, char **argv)
