@@ -1,4 +1,5 @@
 /* cpoa: one binary, a table of subcommands. */
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 #include "ctl/connect.h"
 #include "ctl/ctl.h"
 #include "ctl/manual.h"
+#include "ctl/output.h"
 
 const struct command *const command_table[] = {
 	&cmd_worker, &cmd_migrate,    &cmd_topology, &cmd_enqueue, &cmd_workflow, &cmd_dead,
@@ -87,18 +89,19 @@ static void leave(int signal)
 	_exit(128 + signal);
 }
 
-int main(int argc, char **argv)
+/* Whether all that was printed has gone out. A reader that has gone away has had enough (head). */
+static bool printed(void)
+{
+	struct pollfd out = {.fd = STDOUT_FILENO};
+	bool lost = fflush(stdout) != 0;
+
+	return !(lost || ferror(stdout)) || (poll(&out, 1, 0) > 0 && (out.revents & POLLERR));
+}
+
+static int run(int argc, char **argv)
 {
 	const struct command *c;
 
-	/* The first process of a container is ended by no signal that it does not handle. Commands
-	 * that end in an order of their own block these or put handlers of their own in place. */
-	if (getpid() == 1) {
-		signal(SIGTERM, leave);
-		signal(SIGINT, leave);
-	}
-	/* A peer that is gone is an error code to us, in every library, and never a signal. */
-	signal(SIGPIPE, SIG_IGN);
 	if (argc < 2) {
 		list(stderr);
 		return EXIT_USAGE;
@@ -119,4 +122,23 @@ int main(int argc, char **argv)
 		return EXIT_DONE;
 	}
 	return c->main(argc - 1, argv + 1);
+}
+
+int main(int argc, char **argv)
+{
+	int code;
+
+	/* The first process of a container is ended by no signal that it does not handle. Commands
+	 * that end in an order of their own block these or put handlers of their own in place. */
+	if (getpid() == 1) {
+		signal(SIGTERM, leave);
+		signal(SIGINT, leave);
+	}
+	/* A peer that is gone is an error code to us, in every library, and never a signal. */
+	signal(SIGPIPE, SIG_IGN);
+	code = run(argc, argv);
+	if (printed())
+		return code;
+	say("what was printed could not be written whole; is the disk full?");
+	return code == EXIT_DONE ? EXIT_FAILED : code;
 }

@@ -374,6 +374,39 @@ Test(ctl, what_was_meant_is_said)
 	world_close(w);
 }
 
+static void shell(struct world *w, const char **out, const char *line)
+{
+	world_run(w, out, (const char *const[]){"/bin/sh", "-c", line, NULL});
+}
+
+/* Whoever saves dead letters before discarding them must not believe that they are saved. */
+Test(ctl, what_could_not_be_written_is_no_success)
+{
+	static const char *const commands[] = {"version",	  "help",
+					       "topology --json", "migrate status",
+					       "dead export",	  "workflow list --json"};
+	struct world *w = world_open();
+	const char *said;
+
+	world_sql(w,
+		  "INSERT INTO dead_letters (fingerprint, reason, first_failed_at, last_failed_at) "
+		  "VALUES ('f', 'expired', now(), now())");
+	world_sql(w, "INSERT INTO workflow_instances (trigger_event_type, overall_status) VALUES "
+		     "('search_results_generation', 'failed')");
+	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++) {
+		const char *c =
+			world_format(w, "'%s' %s; echo rc=$? >&2", getenv("CPOA_BIN"), commands[i]);
+
+		shell(w, &said, world_format(w, "{ %s; } 2>&1 >/dev/full", c));
+		cr_expect(strstr(said, "could not be written"), "%s: %s", commands[i], said);
+		cr_expect(strstr(said, "rc=1"), "%s: %s", commands[i], said);
+		/* For one that has read enough. */
+		shell(w, &said, world_format(w, "{ { %s; } | true; } 2>&1", c));
+		cr_expect_str_eq(said, "rc=0\n", "%s", commands[i]);
+	}
+	world_close(w);
+}
+
 static size_t widest(const char *text)
 {
 	size_t most = 0;

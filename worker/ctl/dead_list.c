@@ -257,6 +257,10 @@ static int export_pages(struct db *db, struct dead_params *p, int64_t limit)
 		if (rows)
 			snprintf(last, sizeof(last), "%s", db_text(r, rows - 1, 0));
 	} while (rows == EXPORT_PAGE && n < limit && !interrupted() && !ferror(stdout));
+	if (interrupted()) {
+		say("interrupted: these are not all");
+		return EXIT_INTERRUPTED;
+	}
 	if (n == 0)
 		say("no dead letter matches");
 	return n ? EXIT_DONE : EXIT_NO_MATCH;
