@@ -356,12 +356,17 @@ Test(ctl, what_was_meant_is_said)
 		{"workflow list --stauts failed", "is --status meant?"},
 		{"workflow list --type podcast_generatoin", "is 'podcast_generation' meant?"},
 		{"workflow list --status faild", "is 'failed' meant?"},
+		{"workflow cancel --type podcast_generatoin --yes",
+		 "is 'podcast_generation' meant?"},
+		{"workflow retry --status faild --yes", "is 'failed' meant?"},
 		{"events --type snippet_genration", "is 'snippet_generation' meant?"},
 		{"enqueue popular_categorys", "is 'popular_categories' meant?"},
 		{"topology aply", "is 'apply' meant?"},
 		{"migrate stats", "is 'status' meant?"},
 		{"health redy", "is 'ready' meant?"},
 	};
+	static const char *const dead[] = {"dead list", "dead stats", "dead export",
+					   "dead discard --yes", "dead replay --dry-run"};
 	struct world *w = world_open();
 	const char *said;
 
@@ -371,6 +376,14 @@ Test(ctl, what_was_meant_is_said)
 	}
 	cr_assert_eq(say_of(w, &said, "workflow"), USAGE);
 	has(said, "list, show");
+	/* Jobs of whatever type may have died. */
+	for (size_t i = 0; i < sizeof(dead) / sizeof(dead[0]); i++) {
+		cr_expect_eq(
+			say_of(w, &said, world_format(w, "%s --type podcast_generatoin", dead[i])),
+			NO_MATCH, "%s", dead[i]);
+		cr_expect(strstr(said, "no dead letter matches"), "%s: %s", dead[i], said);
+		cr_expect(strstr(said, "is 'podcast_generation' meant?"), "%s: %s", dead[i], said);
+	}
 	world_close(w);
 }
 

@@ -302,7 +302,9 @@ Test(desk_workflow, refuses_what_makes_no_sense)
 	cr_assert_eq(world_cpoa(w, NULL, "workflow", "retry", id), REFUSED);
 	cr_assert_eq(world_cpoa(w, NULL, "workflow", "cancel", id), REFUSED);
 	cr_assert_eq(world_cpoa(w, NULL, "workflow", "retry", nobody), NO_MATCH);
-	cr_assert_eq(world_cpoa(w, NULL, "workflow", "retry", "--type", "none"), NO_MATCH);
+	cr_assert_eq(world_cpoa(w, NULL, "workflow", "retry", "--type", "snippet_generation"),
+		     NO_MATCH);
+	cr_assert_eq(world_cpoa(w, NULL, "workflow", "retry", "--type", "none"), USAGE);
 	cr_assert_eq(world_cpoa(w, NULL, "workflow", "retry"), USAGE);
 	cr_assert_eq(world_cpoa(w, NULL, "workflow", "cancel", "--from-start", id), USAGE);
 	cr_assert_eq(world_cpoa(w, NULL, "workflow", "retry", "7"), USAGE);

@@ -76,6 +76,10 @@ void dead_params_release(struct dead_params *p);
 MUST_CHECK bool dead_filter_for_change(const struct dead_filter *f, const char *command,
 				       struct err *e);
 
+/* Nothing matches: says so, and what was probably meant by a type that is none of ours (it is no
+ * error: jobs of whatever type may have died). EXIT_NO_MATCH. */
+int dead_none(const struct dead_filter *f);
+
 /* A query with a filter failed; that the regular expression is none is the user's fault. */
 int complain_filter(struct err *e);
 

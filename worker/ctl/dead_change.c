@@ -47,6 +47,8 @@ static int choose(struct dead_change *c)
 	c->chosen = db_query(c->db, choose_sql, DEAD_FILTER_PARAMS + 1, p.value, &e);
 	if (!c->chosen)
 		return complain_filter(&e);
+	if (db_rows(c->chosen) == 0)
+		return dead_none(&c->filter);
 	if (db_rows(c->chosen) > most)
 		return change_too_many(&c->change, c->verb, "dead letter",
 				       count_all(c->db, &p, most + 1));

@@ -5,7 +5,9 @@
 #include "ctl/connect.h"
 #include "ctl/ctl.h"
 #include "ctl/dead.h"
+#include "ctl/output.h"
 #include "ctl/query.h"
+#include "ctl/workflow.h"
 
 enum { IDS_BYTES = 4 << 20, ID_DIGITS = 18 };
 
@@ -109,6 +111,16 @@ bool dead_filter_for_change(const struct dead_filter *f, const char *command, st
 			       "replayed becomes dead again when it fails again",
 			       f->state, command);
 	return true;
+}
+
+int dead_none(const struct dead_filter *f)
+{
+	struct err e = {0};
+
+	say("no dead letter matches");
+	if (!workflow_could_match(f->type, NULL, &e))
+		say("%s", e.text);
+	return EXIT_NO_MATCH;
 }
 
 int complain_filter(struct err *e)

@@ -175,10 +175,8 @@ static int query(const struct wish *wish, const char *sql,
 	r = db_query(db, sql, DEAD_FILTER_PARAMS + 1, p.value, &e);
 	if (!r)
 		return complain_filter(&e);
-	if (db_rows(r) == 0) {
-		say("no dead letter matches");
-		return EXIT_NO_MATCH;
-	}
+	if (db_rows(r) == 0)
+		return dead_none(&wish->filter);
 	print(wish, r);
 	if (db_rows(r) == wish->limit)
 		say("there may be more; --limit is %" PRId64, wish->limit);
@@ -234,7 +232,8 @@ static void print_page(const struct db_result *r)
 	}
 }
 
-static int export_pages(struct db *db, struct dead_params *p, int64_t limit)
+static int export_pages(struct db *db, const struct dead_filter *f, struct dead_params *p,
+			int64_t limit)
 {
 	char last[24] = "0", page[24];
 	struct err e = {0};
@@ -261,9 +260,7 @@ static int export_pages(struct db *db, struct dead_params *p, int64_t limit)
 		say("interrupted: these are not all");
 		return EXIT_INTERRUPTED;
 	}
-	if (n == 0)
-		say("no dead letter matches");
-	return n ? EXIT_DONE : EXIT_NO_MATCH;
+	return n ? EXIT_DONE : dead_none(f);
 }
 
 int dead_export(int argc, char **argv)
@@ -282,5 +279,5 @@ int dead_export(int argc, char **argv)
 	if (code != EXIT_DONE)
 		return code;
 	interrupt_catch();
-	return export_pages(db, &p, wish.limit);
+	return export_pages(db, &wish.filter, &p, wish.limit);
 }

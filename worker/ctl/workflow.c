@@ -1,7 +1,9 @@
 /* cpoa workflow: which one. */
 #include "ctl/workflow.h"
 
+#include "ctl/args.h"
 #include "ctl/ctl.h"
+#include "workflows/workflows.h"
 
 const char *const workflow_statuses[WORKFLOW_STATUSES] = {
 	"in_progress", "completed", "completed_with_errors", "failed", "cancelled"};
@@ -13,6 +15,14 @@ void workflow_filter_params(const struct workflow_filter *f, struct workflow_par
 		return;
 	clock_text(p->since, clock_wall_us() - f->since_us);
 	p->value[2] = p->since;
+}
+
+bool workflow_could_match(const char *type, const char *status, struct err *e)
+{
+	if (type && args_choose("type of workflow", type, workflow_types, WORKFLOW_COUNT, e) < 0)
+		return false;
+	return !status || args_choose("status of a workflow", status, workflow_statuses,
+				      WORKFLOW_STATUSES, e) >= 0;
 }
 
 static int workflow_main(int argc, char **argv)

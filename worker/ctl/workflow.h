@@ -3,9 +3,11 @@
 #ifndef CTL_WORKFLOW_H
 #define CTL_WORKFLOW_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "cpoa/clock.h"
+#include "cpoa/err.h"
 
 /* What overall_status may be (interface.md §4). */
 enum { WORKFLOW_STATUSES = 5 };
@@ -44,5 +46,12 @@ struct workflow_params {
 };
 
 void workflow_filter_params(const struct workflow_filter *f, struct workflow_params *p);
+
+/*
+ * Where nothing matched: whether anything could have, with that type and status (either may be
+ * NULL). Asked only then, for rows of an original Aethercast may bear other names. False
+ * (ERR_USAGE): a sentence that says what was probably meant.
+ */
+MUST_CHECK bool workflow_could_match(const char *type, const char *status, struct err *e);
 
 #endif

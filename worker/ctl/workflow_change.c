@@ -283,6 +283,8 @@ static int run(const struct wish *wish)
 	if (db_rows(r) > wish->change.limit)
 		return change_too_many(&wish->change, name, "workflow",
 				       wish->ids.n ? wish->ids.n : count_all(db, wish));
+	if (db_rows(r) == 0 && !workflow_could_match(wish->filter.type, wish->filter.status, &e))
+		return complain(&e);
 	code = change_agree(&wish->change, name, "workflow", db_rows(r), wish->ids.n > 0);
 	if (code != EXIT_DONE)
 		return code;

@@ -11,7 +11,6 @@
 #include "ctl/query.h"
 #include "ctl/table.h"
 #include "ctl/workflow.h"
-#include "workflows/workflows.h"
 
 enum { LIMIT_DEFAULT = 50, LIMIT_MAX = 100000, ROOMY = 110 };
 enum { C_ID, C_TYPE, C_STATUS, C_START, C_END, C_ERROR };
@@ -148,17 +147,6 @@ static void print_rows(const struct db_result *r, const struct wish *wish)
 		print_table(r);
 }
 
-/* Rows of an original Aethercast may bear other names, so this is asked only when there are none.
- */
-static bool could_match(const struct workflow_filter *f, struct err *e)
-{
-	if (f->type &&
-	    args_choose("type of workflow", f->type, workflow_types, WORKFLOW_COUNT, e) < 0)
-		return false;
-	return !f->status || args_choose("status of a workflow", f->status, workflow_statuses,
-					 WORKFLOW_STATUSES, e) >= 0;
-}
-
 static int run(const struct wish *wish)
 {
 	AUTO(settings_release) struct settings s = {0};
@@ -177,7 +165,7 @@ static int run(const struct wish *wish)
 		say("there may be more; --limit is %" PRId64, wish->limit);
 	if (db_rows(r))
 		return EXIT_DONE;
-	if (!could_match(&wish->filter, &e))
+	if (!workflow_could_match(wish->filter.type, wish->filter.status, &e))
 		return complain(&e);
 	say("no workflow matches");
 	return EXIT_NO_MATCH;
