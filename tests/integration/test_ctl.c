@@ -90,6 +90,10 @@ Test(ctl, topology_is_shown_and_declared)
 
 	cr_assert_eq(world_cpoa(w, NULL, "enqueue", "podcast_generation", "--arg", "topic=x"),
 		     NO_SERVER, "there is no exchange");
+	cr_assert_eq(world_cpoa(w, &out, "topology", "apply", "--dry-run"), DONE);
+	has(out, "cpoa.jobs.popular_categories");
+	cr_assert_eq(world_cpoa(w, NULL, "enqueue", "podcast_generation", "--arg", "topic=x"),
+		     NO_SERVER, "there is none yet");
 	cr_assert_eq(world_cpoa(w, &out, "topology", "apply", "--json"), DONE);
 	list = parse(out);
 	same(json_at(list, "0.name"), "cpoa.jobs");

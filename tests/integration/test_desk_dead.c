@@ -254,6 +254,17 @@ Test(desk_dead, replay_with_mended_arguments)
 	id = world_rows(w, "SELECT max(id) FROM dead_letters");
 	cr_assert_eq(world_cpoa(w, NULL, "dead", "edit", id, "--set", "topic="), REFUSED);
 	cr_assert_eq(world_cpoa(w, NULL, "dead", "edit", id), USAGE, "no terminal, no editor");
+	cr_assert_eq(world_cpoa(w, NULL, "dead", "edit", id, "--set", "topic:=7", "--dry-run"),
+		     REFUSED);
+	cr_assert_eq(world_cpoa(w, &out, "dead", "edit", id, "--set", "topic=Rain", "--dry-run"),
+		     DONE);
+	has(out, "would edit");
+	same(world_rows(w,
+			"SELECT count(*) FROM dead_letters WHERE edited_at IS NOT NULL AND"
+			" id = %s",
+			id),
+	     "0");
+	same(world_rows(w, "SELECT count(*) FROM replays WHERE action = 'edit'"), "0");
 	cr_assert_eq(shell(w, &out,
 			   world_format(w,
 					"echo '{\"topic\":\"Rain\",\"task_id\":\"%s\"}' |"

@@ -31,6 +31,7 @@ static const char store_sql[] =
 struct wish {
 	const char *id, *file, *reason;
 	struct arg_list sets;
+	bool dry_run;
 	struct audit audit;
 };
 
@@ -186,7 +187,10 @@ static int edit(const struct wish *wish, struct db *db, struct letter *l, char p
 		say("it would be refused again: %s", e.text);
 		return EXIT_REFUSED;
 	}
-	return store_edit(wish, db, l, old_len);
+	if (!wish->dry_run)
+		return store_edit(wish, db, l, old_len);
+	printf("would edit %s: %zu bytes in place of %zu\n", wish->id, l->len, old_len);
+	return EXIT_DONE;
 }
 
 /* What somebody has typed is not lost with a comma. */
@@ -225,6 +229,7 @@ int dead_edit(int argc, char **argv)
 		{"json", .text = &wish.file},
 		{"set", .list = &wish.sets},
 		{"reason-text", .text = &wish.reason},
+		{"dry-run", .flag = &wish.dry_run},
 		{0},
 	};
 	struct args operands;

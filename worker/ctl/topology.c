@@ -56,8 +56,9 @@ static int apply(void)
 
 static int topology_main(int argc, char **argv)
 {
-	bool json = false;
-	const struct arg_option options[] = {{"json", .flag = &json}, {0}};
+	bool json = false, dry_run = false;
+	const struct arg_option options[] = {
+		{"json", .flag = &json}, {"dry-run", .flag = &dry_run}, {0}};
 	struct args operands;
 	struct err e = {0};
 	static const char *const subcommands[] = {"show", "apply"};
@@ -71,7 +72,9 @@ static int topology_main(int argc, char **argv)
 				   2, &e);
 	if (what < 0)
 		return complain(&e);
-	if (what == 1)
+	if (what == 1 && dry_run)
+		say("would declare these; what is there already stays as it is");
+	else if (what == 1)
 		code = apply();
 	if (code == EXIT_DONE)
 		print_rows(json);
@@ -82,14 +85,15 @@ const struct command cmd_topology = {
 	.name = "topology",
 	.main = topology_main,
 	.summary = "exchanges and queues: show, apply",
-	.usage = "usage: cpoa topology [show|apply] [--json]\n"
+	.usage = "usage: cpoa topology [show|apply] [--dry-run] [--json]\n"
 		 "\n"
 		 "  show   the exchanges, queues and bindings that workers and senders rely on "
 		 "(asks no server)\n"
 		 "  apply  declares them on the broker of AMQP_URL; what is there already stays as "
 		 "it is\n"
 		 "\n"
-		 "  --json  an array of {kind, name, detail}\n"
+		 "  --dry-run  with apply: says what would be declared, and declares nothing\n"
+		 "  --json     an array of {kind, name, detail}\n"
 		 "\n"
 		 "A worker declares them too at its start, unless CPOA_DECLARE_TOPOLOGY=false.\n"
 		 "Exit code 4: no broker; 5: something of that name is of another kind.\n",
