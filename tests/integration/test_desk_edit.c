@@ -41,11 +41,13 @@ static int edit_with(struct world *w, const char *editor, const char *id, const 
 						     ">editor && chmod 700 editor",
 						     world_folder(w)),
 					editor, NULL});
-	return shell(w, out,
-		     world_format(w,
-				  "cd %s; mkdir -p tmp; export VISUAL= EDITOR=./editor TMPDIR=tmp; "
-				  "script -qec \"$CPOA dead edit %s --reason-text typo\" /dev/null",
-				  world_folder(w), id));
+	return shell(
+		w, out,
+		world_format(
+			w,
+			"cd %s; mkdir -p tmp; export VISUAL= EDITOR=./editor TMPDIR=tmp; "
+			"script -qec \"$CPOA dead edit %s --reason-text typo --as Jo\" /dev/null",
+			world_folder(w), id));
 }
 
 static const char *files(struct world *w)
@@ -88,7 +90,8 @@ Test(desk_edit, in_an_editor)
 	same(files(w), "");
 	shell(w, &out, world_format(w, "cat %s/mode", world_folder(w)));
 	same(out, "600\n");
-	same(world_rows(w, "SELECT action, outcome, reason FROM replays"), "edit|edited|typo");
+	same(world_rows(w, "SELECT action, outcome, reason, who LIKE 'Jo as _%%' FROM replays"),
+	     "edit|edited|typo|t");
 	cr_assert_eq(world_cpoa(w, NULL, "dead", "replay", id), DONE);
 	world_await_ends(w, 1, SOON_MS);
 	same(world_rows(w, "SELECT trigger_event_details_json->>'topic' FROM workflow_instances"),

@@ -46,7 +46,8 @@ Test(desk_workflow, cancel_takes_effect_at_once_in_the_middle_of_a_call)
 	world_await_calls(w, "agent=pswa", 1);
 
 	asked = clock_mono_ms();
-	cr_assert_eq(world_cpoa(w, &out, "workflow", "cancel", id, "--reason-text", "too dear"),
+	cr_assert_eq(world_cpoa(w, &out, "workflow", "cancel", id, "--reason-text", "too dear",
+				"--as", "Zo\xc3\xab"),
 		     DONE);
 	has(out, "asked to cancel 1 of 1 workflow (");
 	cr_assert(await_rows(w, "cancelled|null|t", status_of_all, 5000), "%s",
@@ -71,6 +72,7 @@ Test(desk_workflow, cancel_takes_effect_at_once_in_the_middle_of_a_call)
 	cr_assert_eq(world_cpoa(w, &out, "workflow", "show", id), DONE);
 	has(out, "what was done");
 	has(out, "too dear");
+	has(out, "Zo\xc3\xab as ");
 	cr_assert_eq(world_cpoa(w, NULL, "workflow", "cancel", id), REFUSED);
 	world_close(w);
 }

@@ -9,22 +9,19 @@
 
 #include "cpoa/json.h"
 
-enum { COMMAND_MAX = 4096 };
+enum { COMMAND_MAX = 4096, NAME_BYTES = 60 };
 
 /* ---- who, where, what ---- */
 
-/* Whoever is root by sudo is still somebody. */
-static void name_user(char *out, size_t size)
+static void name_user(char *out, size_t size, const char *as)
 {
 	const struct passwd *user = getpwuid(geteuid());
-	const char *sudo = getenv("SUDO_USER");
-	char number[24];
+	char number[24], name[NAME_BYTES + 1] = "";
 
 	snprintf(number, sizeof(number), "uid %ld", (long)geteuid());
-	if (sudo && *sudo && utf8_ok(sudo, strlen(sudo)))
-		snprintf(out, size, "%.60s as %.40s", sudo, user ? user->pw_name : number);
-	else
-		snprintf(out, size, "%.100s", user ? user->pw_name : number);
+	if (as && utf8_ok(as, strlen(as)))
+		memcpy(name, as, utf8_cut(as, strlen(as), NAME_BYTES));
+	snprintf(out, size, "%s%s%.40s", name, *name ? " as " : "", user ? user->pw_name : number);
 }
 
 /* As a shell reads it back. */
@@ -70,11 +67,19 @@ void audit_begin(struct audit *a, const char *action, const char *reason, const 
 
 	*a = (struct audit){.action = action, .reason = reason};
 	uuid_to_text(&id, a->replay_id);
-	name_user(a->who, sizeof(a->who));
+	/* Whoever is root by sudo is still somebody. */
+	name_user(a->who, sizeof(a->who), getenv("SUDO_USER"));
 	if (gethostname(a->host, sizeof(a->host)) != 0)
 		snprintf(a->host, sizeof(a->host), "unknown");
 	a->host[sizeof(a->host) - 1] = '\0';
 	a->command = command_text(command, argc, argv);
+}
+
+void audit_explain(struct audit *a, const char *reason, const char *as)
+{
+	a->reason = reason;
+	if (as)
+		name_user(a->who, sizeof(a->who), as);
 }
 
 void audit_release(struct audit *a)

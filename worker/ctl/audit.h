@@ -20,7 +20,7 @@ enum { AUDIT_PARAMS = 7 };
 struct audit {
 	char replay_id[UUID_TEXT_SIZE]; /* one a command */
 	const char *action;		/* "replay" "retry" "cancel" "discard" "edit"; a literal */
-	char who[128], host[128];	/* user of the system, host */
+	char who[128], host[128];	/* user of the system, or "NAME as USER"; host */
 	const char *reason;		/* --reason-text, or NULL */
 	char *command;			/* the command line, as it could be typed again */
 };
@@ -29,6 +29,10 @@ struct audit {
 void audit_begin(struct audit *a, const char *action, const char *reason, const char *command,
 		 int argc, char **argv);
 void audit_release(struct audit *a);
+
+/* --reason-text, and --as: who it is, where everybody is the same user (in a container). Either may
+ * be NULL. */
+void audit_explain(struct audit *a, const char *reason, const char *as);
 
 void audit_params(const struct audit *a, const char *params[AUDIT_PARAMS]);
 

@@ -18,7 +18,7 @@ enum { CHANGE_LIMIT = 1000, CHANGE_LIMIT_MAX = 10000000, CHANGE_BATCH = 200, CHA
 
 struct change_options {
 	bool dry_run, yes, json;
-	const char *reason_text, *rate_text; /* NULL: not given */
+	const char *reason_text, *as, *rate_text; /* NULL: not given */
 	int64_t limit;
 };
 
@@ -28,7 +28,8 @@ const char *plural(int64_t n);
 /* Rows of a command's table of options. */
 #define CHANGE_OPTIONS(c)                                                                          \
 	{"dry-run", .flag = &(c).dry_run}, {"yes", .flag = &(c).yes}, {"json", .flag = &(c).json}, \
-		{"reason-text", .text = &(c).reason_text}, {"rate", .text = &(c).rate_text},       \
+		{"reason-text", .text = &(c).reason_text}, {"as", .text = &(c).as},                \
+		{"rate", .text = &(c).rate_text},                                                  \
 	{                                                                                          \
 		"limit", .number = &(c).limit, .min = 1, .max = CHANGE_LIMIT_MAX                   \
 	}

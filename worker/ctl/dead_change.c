@@ -72,7 +72,7 @@ int dead_change_begin(struct dead_change *c, const char *verb, int argc, char **
 	    !dead_filter_for_change(&c->filter, command, &e) ||
 	    !pace_begin(&pace, c->change.rate_text, &e))
 		return complain(&e);
-	c->audit.reason = c->change.reason_text;
+	audit_explain(&c->audit, c->change.reason_text, c->change.as);
 	code = connect_db(&c->settings, &c->db);
 	return code == EXIT_DONE ? choose(c) : code;
 }

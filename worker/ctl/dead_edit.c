@@ -29,7 +29,7 @@ static const char store_sql[] =
 	"SELECT " AUDIT_VALUES ", id, 'edited', $10::text FROM d RETURNING id";
 
 struct wish {
-	const char *id, *file, *reason;
+	const char *id, *file, *reason, *as;
 	struct arg_list sets;
 	bool dry_run;
 	struct audit audit;
@@ -226,11 +226,9 @@ int dead_edit(int argc, char **argv)
 {
 	struct wish wish = {0};
 	const struct arg_option options[] = {
-		{"json", .text = &wish.file},
-		{"set", .list = &wish.sets},
-		{"reason-text", .text = &wish.reason},
-		{"dry-run", .flag = &wish.dry_run},
-		{0},
+		{"json", .text = &wish.file},	       {"set", .list = &wish.sets},
+		{"reason-text", .text = &wish.reason}, {"as", .text = &wish.as},
+		{"dry-run", .flag = &wish.dry_run},    {0},
 	};
 	struct args operands;
 	struct err e = {0};
@@ -244,7 +242,7 @@ int dead_edit(int argc, char **argv)
 		return complain(&e);
 	}
 	wish.id = operands.item[0];
-	wish.audit.reason = wish.reason;
+	audit_explain(&wish.audit, wish.reason, wish.as);
 	code = run(&wish);
 	audit_release(&wish.audit);
 	return code;

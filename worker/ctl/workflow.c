@@ -70,6 +70,7 @@ const struct command cmd_workflow = {
 		 "  --yes            does not ask; needed for a filter where stdin is no terminal\n"
 		 "  --rate N/s       at most so many a second\n"
 		 "  --reason-text T  why; stands in the audit (table replays)\n"
+		 "  --as NAME        who you are, where all are one user (in a pod)\n"
 		 "  --from-start     retry: no call is kept\n"
 		 "\n"
 		 "Exit code 1: some could not be changed; 3: nothing matches; 4: no PostgreSQL; 5: "

@@ -335,7 +335,7 @@ static int change(const struct verb *verb, int argc, char **argv)
 		audit_release(&wish.audit);
 		return complain(&e);
 	}
-	wish.audit.reason = wish.change.reason_text;
+	audit_explain(&wish.audit, wish.change.reason_text, wish.change.as);
 	if (!wish.filter.status)
 		wish.filter.status = verb->status;
 	code = run(&wish);
