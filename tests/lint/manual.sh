@@ -43,7 +43,7 @@ expect() {
 }
 expect 'cpoa work' 'worker workflow'
 expect 'cpoa doctor --' '--help --json'
-expect 'cpoa topology ' '--help --json apply show'
+expect 'cpoa topology ' '--dry-run --help --json apply show'
 expect 'cpoa workflow l' 'list'
 expect 'cpoa workflow list --st' '--status'
 expect 'cpoa workflow list --status comp' 'completed completed_with_errors'
