@@ -30,6 +30,14 @@ static bool is_http(CURLU *url)
 /* Pages hold references with spaces and bare UTF-8 in them: those are encoded, as browsers do. */
 enum { LENIENT = CURLU_ALLOW_SPACE | CURLU_URLENCODE };
 
+/* For words about it: without what stands before an @, which may be a password. */
+static const char *shown(const char *url)
+{
+	const char *at = strrchr(url, '@');
+
+	return at ? at + 1 : url;
+}
+
 bool http_resolve(const char *base, const char *reference, char out[HTTP_URL_MAX], struct err *e)
 {
 	AUTO(cleanup_url) CURLU *url = curl_url();
@@ -38,19 +46,19 @@ bool http_resolve(const char *base, const char *reference, char out[HTTP_URL_MAX
 	if (!url)
 		BUG("out of memory");
 	if (curl_url_set(url, CURLUPART_URL, base, 0) != CURLUE_OK)
-		return err_set(e, ERR_REJECT, "the base is not a URL: %s", base);
+		return err_set(e, ERR_REJECT, "the base is not a URL: %s", shown(base));
 	/* The page itself (RFC 3986 §5.2.2); curl 7.88 would cut the base's query and file name. */
 	if (*reference && *reference != '#' &&
 	    curl_url_set(url, CURLUPART_URL, reference, LENIENT) != CURLUE_OK)
-		return err_set(e, ERR_REJECT, "not a URL: %s", reference);
+		return err_set(e, ERR_REJECT, "not a URL: %s", shown(reference));
 	if (!is_http(url))
-		return err_set(e, ERR_REJECT, "not an http or https URL: %s", reference);
+		return err_set(e, ERR_REJECT, "not an http or https URL: %s", shown(reference));
 	curl_url_set(url, CURLUPART_USER, NULL, 0);
 	curl_url_set(url, CURLUPART_PASSWORD, NULL, 0);
 	curl_url_set(url, CURLUPART_OPTIONS, NULL, 0);
 	curl_url_set(url, CURLUPART_FRAGMENT, NULL, 0);
 	if (curl_url_get(url, CURLUPART_URL, &text, 0) != CURLUE_OK)
-		return err_set(e, ERR_REJECT, "not a URL: %s", reference);
+		return err_set(e, ERR_REJECT, "not a URL: %s", shown(reference));
 	if (strlen(text) >= HTTP_URL_MAX)
 		return err_set(e, ERR_REJECT, "a URL of more than %d bytes", HTTP_URL_MAX - 1);
 	snprintf(out, HTTP_URL_MAX, "%s", text);
@@ -72,11 +80,11 @@ bool http_url_read(struct http_url *out, const char *text, struct err *e)
 	if (curl_url_set(url, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME | LENIENT) !=
 		    CURLUE_OK ||
 	    !is_http(url))
-		return err_set(e, ERR_REJECT, "not an http or https URL: %s", text);
+		return err_set(e, ERR_REJECT, "not an http or https URL: %s", shown(text));
 	if (curl_url_get(url, CURLUPART_HOST, &host, 0) != CURLUE_OK || !*host ||
 	    strlen(host) >= sizeof(out->host) ||
 	    curl_url_get(url, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) != CURLUE_OK)
-		return err_set(e, ERR_REJECT, "a URL without a host: %s", text);
+		return err_set(e, ERR_REJECT, "a URL without a host: %s", shown(text));
 	curl_url_get(url, CURLUPART_USER, &user, 0);
 	curl_url_get(url, CURLUPART_PASSWORD, &password, 0);
 	for (size_t i = 0; i <= strlen(host); i++)

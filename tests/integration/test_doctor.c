@@ -345,5 +345,7 @@ Test(doctor, an_agent_whose_port_is_closed)
 	expect_told(found, "agents", "wrong", "the search engine: http://127.0.0.1:1/",
 		    "WCHA_SEARCH_URL");
 	cr_expect_eq(count(found, "wrong"), 2);
+	cr_assert_eq(examine(w, &found, "IGA_SERVICE_URL=http://[bad/"), FAILED);
+	expect_told(found, "agents", "wrong", "IGA_SERVICE_URL", "address");
 	world_close(w);
 }

@@ -64,6 +64,24 @@ Test(secrets, the_password_in_an_agents_address_is_not_told)
 	world_close(w);
 }
 
+/* An address that cannot be read is seen when it is asked for, by events and rows too. */
+Test(secrets, the_password_in_an_address_that_is_none_is_not_told)
+{
+	struct world *w = world_open();
+	const char *secret = getenv("CPOA_TEST_SECRET");
+
+	world_agents(w, "--style", "async");
+	world_worker(w, "CPOA_SERVICE_RETRY_COUNT=0", "CPOA_LOG_LEVEL=debug",
+		     world_format(w, "PSWA_SERVICE_URL=http://me:%s@[bad/", secret));
+	same(json_at(world_end(w, world_podcast(w, "p", NULL)), "data.status"), "failed");
+	cr_assert_null(strstr(world_rows(w, "SELECT w::text, t::text, d::text FROM "
+					    "workflow_instances w JOIN task_instances t USING "
+					    "(workflow_id) LEFT JOIN dead_letters d USING "
+					    "(workflow_id)"),
+			      secret));
+	world_close(w);
+}
+
 Test(secrets, refusals_of_the_servers_tell_no_password)
 {
 	struct world *w = world_open();
@@ -81,6 +99,11 @@ Test(secrets, refusals_of_the_servers_tell_no_password)
 		"AMQP_URL=nonsense:$CPOA_TEST_SECRET topology apply",
 		"SCA_SERVICE_URL=ftp://me:$CPOA_TEST_SECRET@host/ topology apply",
 		"CPOA_UNKNOWN=$CPOA_TEST_SECRET topology show",
+		"ASF_NOTIFICATION_URL=http://me:$CPOA_TEST_SECRET@[bad/ asf-bridge",
+		"PSWA_SERVICE_URL=http://me:$CPOA_TEST_SECRET@[bad/ doctor",
+		"WCHA_SEARCH_URL=http://me:$CPOA_TEST_SECRET@127.0.0.1:1/ harvest x",
+		"WCHA_SEARCH_URL=\"http://me:$CPOA_TEST_SECRET@127.0.0.1:1/?q={query}\" harvest x",
+		"WCHA_SEARCH_URL=\"http://127.0.0.1:1/?k=$CPOA_TEST_SECRET&q={query}\" harvest x",
 	};
 	const char *at = strchr(getenv("AMQP_URL"), '@') + 1;
 

@@ -61,6 +61,29 @@ Test(http_url, a_long_url_is_refused)
 	cr_assert_eq(strlen(out), HTTP_URL_MAX - 1);
 }
 
+Test(http_url, what_is_said_of_a_bad_one_has_no_password)
+{
+	static const char *const bad[] = {
+		"http://me:secret@[bad/x", "http://me:sec/secret@host:99999/",
+		"ftp://me:secret@host/",   "me:secret@host",
+		"http://me:secret@",	   "//me:secret@host:x/"};
+	char out[HTTP_URL_MAX];
+	struct http_url url;
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct err e = {0};
+
+		cr_expect_not(http_url_read(&url, bad[i], &e), "%s", bad[i]);
+		cr_expect_null(strstr(e.text, "sec"), "%s", e.text);
+		e = (struct err){0};
+		cr_expect_not(http_resolve(bad[i], "/", out, &e), "%s", bad[i]);
+		cr_expect_null(strstr(e.text, "sec"), "%s", e.text);
+		e = (struct err){0};
+		if (!http_resolve("http://host/", bad[i], out, &e))
+			cr_expect_null(strstr(e.text, "sec"), "%s", e.text);
+	}
+}
+
 Test(http_url, same_origin)
 {
 	static const struct {

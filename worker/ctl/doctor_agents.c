@@ -47,7 +47,7 @@ static bool put_question(struct doctor *d, struct question *q, int agent, struct
 					   .body_max = BODY_BYTES,
 					   .done = on_done,
 					   .owner = q};
-	return http_resolve(base, "/", q->url, e);
+	return http_resolve(base, "/", q->url, e) || err_wrap(e, "%s", q->variable);
 }
 
 static void tell_answer(struct doctor *d, const struct question *q)

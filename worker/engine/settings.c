@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cpoa/conf.h"
+#include "cpoa/http.h"
 #include "cpoa/strbuf.h"
 
 #include "core/rate.h"
@@ -154,10 +155,20 @@ static void append_path(char **url, const char *path)
 
 static bool check_search(const struct settings *s, struct err *e)
 {
-	return strstr(s->search_url, "{query}") ||
+	struct http_url url = {0};
+
+	if (!strstr(s->search_url, "{query}"))
+		return err_set(e, ERR_USAGE,
+			       "WCHA_SEARCH_URL must hold {query} where the topic goes");
+	if (!http_url_read(&url, s->search_url, e)) {
+		e->class = ERR_USAGE;
+		return err_wrap(e, "WCHA_SEARCH_URL");
+	}
+	/* worker/harvest/guard.h */
+	return !url.user_info ||
 	       err_set(e, ERR_USAGE,
-		       "WCHA_SEARCH_URL is \"%.100s\": it must hold {query} where the topic goes",
-		       s->search_url);
+		       "WCHA_SEARCH_URL holds a user or a password, and a harvest sends none: take "
+		       "it out, or put what the search engine wants into the query");
 }
 
 /* libcurl would say so with each call. */

@@ -122,7 +122,8 @@ bool guard_url_ok(const char *url, struct err *e)
 
 	if (!http_url_read(&parts, url, e))
 		return false;
-	return !parts.user_info || err_set(e, ERR_REJECT, "a URL with user information: %s", url);
+	return !parts.user_info ||
+	       err_set(e, ERR_REJECT, "a URL with user information, to %s", parts.host);
 }
 
 /* Whether one entry of the list means this place. */
