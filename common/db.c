@@ -179,6 +179,18 @@ static void fill_settings(struct settings *s, const struct db_options *o)
 	s->name[s->n] = s->value[s->n] = NULL;
 }
 
+/* A password with a bare / or @ in it: libpq takes what follows for host, port or database, and
+ * tells that none of these is good. */
+static bool is_cut_short(const char *url)
+{
+	const char *start = strstr(url, "://"), *rest;
+
+	if (!start)
+		return false;
+	rest = start + 3 + strcspn(start + 3, "@/");
+	return *rest && memchr(rest + 1, '@', strcspn(rest + 1, "?"));
+}
+
 /* libpq quotes a URL that it cannot read, password and all: its words are dropped. */
 static bool check_url(const char *url, struct err *e)
 {
@@ -187,12 +199,13 @@ static bool check_url(const char *url, struct err *e)
 
 	if (!url || !*url)
 		return true;
-	parsed = PQconninfoParse(url, &words);
+	parsed = is_cut_short(url) ? NULL : PQconninfoParse(url, &words);
 	PQfreemem(words);
 	if (!parsed)
 		return err_set(e, ERR_USAGE,
 			       "the PostgreSQL URL cannot be read; it has the form "
-			       "postgresql://user:password@host:port/database");
+			       "postgresql://user:password@host:port/database, with %%2F for a / "
+			       "in the password, %%40 for an @, %%25 for a %%");
 	PQconninfoFree(parsed);
 	return true;
 }

@@ -145,6 +145,11 @@ Test(doctor, postgresql_refuses_us)
 	cr_assert_eq(examine(w, &found, "POSTGRES_DB=nowhere"), USAGE);
 	expect_told(found, "postgresql login", "wrong", "nowhere", "Set POSTGRES_DB");
 
+	cr_assert_eq(examine(w, &found, "POSTGRES_HOST=",
+			     "DATABASE_URL=postgresql://me:with/slash@127.0.0.1:1/x"),
+		     USAGE);
+	expect_told(found, "postgresql login", "wrong", "%2F for a /", "Write DATABASE_URL");
+
 	cr_assert_eq(examine(w, &found, "POSTGRES_PORT=1"), NO_SERVER);
 	expect_told(found, "postgresql login", "wrong", "refused", "Start PostgreSQL");
 	world_close(w);

@@ -93,6 +93,11 @@ Test(secrets, refusals_of_the_servers_tell_no_password)
 		"migrate status",
 		"POSTGRES_HOST= DATABASE_URL=postgresql://me:$CPOA_TEST_SECRET@127.0.0.1:x/%zz "
 		"migrate status",
+		"POSTGRES_HOST= DATABASE_URL=postgresql://me:$CPOA_TEST_SECRET/x@127.0.0.1:1/x "
+		"migrate status",
+		"POSTGRES_HOST= DATABASE_URL=postgresql://me:x@$CPOA_TEST_SECRET@127.0.0.1:1/x "
+		"migrate status",
+		"AMQP_URL=amqp://me:$CPOA_TEST_SECRET/x@127.0.0.1:1/ topology apply",
 		"AMQP_URL=amqp://me:$CPOA_TEST_SECRET@127.0.0.1:1/ topology apply",
 		"AMQP_URL=amqp://me:$CPOA_TEST_SECRET@$AT/ topology apply",
 		"AMQP_URL=amqp://me:$CPOA_TEST_SECRET@127.0.0.1:x/ topology apply",

@@ -19,6 +19,7 @@ static const struct remedy login_remedies[] = {
 	{"28P01", NULL,
 	 "Set POSTGRES_USER and POSTGRES_PASSWORD (or _FILE, or DATABASE_URL) to what "
 	 "the role's password is."},
+	{NULL, "URL cannot be read", "Write DATABASE_URL so, or set POSTGRES_HOST and its like."},
 	{NULL, "password", "Set POSTGRES_PASSWORD or POSTGRES_PASSWORD_FILE."},
 	{"28000", "no encryption",
 	 "The server demands TLS: set POSTGRES_SSLMODE=verify-full and "
