@@ -178,6 +178,19 @@ class Pods(unittest.TestCase):
                     self.assertNotIn("latest", c["image"], at)
                     self.assertNotIn("hostPort", str(c), at)
 
+    def test_the_program_knows_their_arguments(self):
+        for values in CI:
+            for o, _, spec in pod_specs(render(values)):
+                for c in spec.get("initContainers", []) + spec["containers"]:
+                    usage = run(os.environ["CPOA_BIN"], c["args"][0], "--help")
+                    self.assertEqual(usage.returncode, 0, c["args"])
+                    for option in (a for a in c["args"] if a.startswith("--")):
+                        self.assertRegex(usage.stdout, rf"{option}\b", f"{values.name}: {c['args']}")
+        # It does not fail on a night that has nothing to prune.
+        everything = objects(render(CHART / "ci" / "everything-values.yaml"), "CronJob")[0]["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+        self.assertEqual(everything["containers"][0]["args"], ["prune", "--nightly", "--older-than", "90d", "--dead-older-than", "180d",
+                                                               "--audit-older-than", "730d", "--keep-failed"])
+
     def test_selectors_can_stay(self):
         keys = {"app.kubernetes.io/name", "app.kubernetes.io/instance", "app.kubernetes.io/component"}
         for values in CI:
@@ -441,6 +454,7 @@ REFUSED = [
     (["agents.pswa.url=pswa:5004"], ["pswa", "http"]),
     (["harvest.searchUrl=http://x/"], ["searchUrl", "query"]),
     (["prune.olderThan=month"], ["olderThan"]),
+    (["prune.olderThan=2w"], ["olderThan"]),
 ]
 
 

@@ -87,6 +87,13 @@ Test(prune, takes_what_ended_long_ago_and_nothing_else)
 	same(world_rows(w, "SELECT count(*) FROM podcasts"), "1");
 	same(world_rows(w, "SELECT count(*) FROM dead_letters"), "1");
 	cr_assert_eq(world_cpoa(w, NULL, PRUNE), NO_MATCH);
+	/* A nightly job has not failed because there was nothing to do. */
+	cr_assert_eq(world_cpoa(w, NULL, "prune", "--older-than", "30d", "--nightly"), DONE);
+	world_sql(w, "UPDATE dead_letters SET state = 'discarded'");
+	cr_assert_eq(world_cpoa(w, NULL, "prune", "--older-than", "30d", "--nightly"), DONE);
+	same(world_rows(w, "SELECT count(*) FROM workflow_instances WHERE idempotency_key ="
+			   " 'to be replayed'"),
+	     "0");
 	world_close(w);
 }
 

@@ -83,7 +83,7 @@ enum { DEAD, WORKFLOWS, AUDIT_ROWS, PARTS };
 struct prune {
 	struct db *db;
 	int64_t age_us[PARTS]; /* -1: not asked for */
-	bool keep_failed, dry_run, yes, json;
+	bool keep_failed, dry_run, yes, nightly, json;
 	int64_t batch;
 
 	char before[PARTS][CLOCK_TEXT_SIZE];
@@ -206,7 +206,7 @@ static int agree(const struct prune *p, int64_t total)
 {
 	char line[64] = "", wanted[64];
 
-	if (p->yes)
+	if (p->yes || p->nightly)
 		return EXIT_DONE;
 	if (!isatty(STDIN_FILENO)) {
 		say("this would prune %" PRId64 " rows; give --yes where nobody can be asked, or "
@@ -334,7 +334,7 @@ static int run(struct prune *p)
 		return complain_query(&e);
 	if (!total && !p->json)
 		say("nothing is that old");
-	code = total ? EXIT_DONE : EXIT_NO_MATCH;
+	code = total || p->nightly ? EXIT_DONE : EXIT_NO_MATCH;
 	if (total && !p->dry_run)
 		code = agree(p, total);
 	if (total && !p->dry_run && code == EXIT_DONE) {
@@ -381,6 +381,7 @@ static int prune_main(int argc, char **argv)
 		{"batch", .number = &p.batch, .min = 1, .max = BATCH_MAX},
 		{"dry-run", .flag = &p.dry_run},
 		{"yes", .flag = &p.yes},
+		{"nightly", .flag = &p.nightly},
 		{"json", .flag = &p.json},
 		{0},
 	};
@@ -406,7 +407,7 @@ const struct command cmd_prune = {
 	.usage =
 		"usage: cpoa prune --older-than 30d [--keep-failed] [--dead-older-than D] "
 		"[--audit-older-than D]\n"
-		"                  [--batch N] [--dry-run] [--yes] [--json]\n"
+		"                  [--batch N] [--dry-run] [--yes|--nightly] [--json]\n"
 		"\n"
 		"Removes workflows that ended longer ago than that, with their calls. It holds up "
 		"no worker, can be ended\n"
@@ -426,6 +427,8 @@ const struct command cmd_prune = {
 		"  --batch N             at most so many rows a transaction; 500 by default\n"
 		"  --dry-run             counts, and removes nothing\n"
 		"  --yes                 does not ask; needed where stdin is no terminal\n"
+		"  --nightly             for a job: does not ask either, and that nothing is that "
+		"old is no failure\n"
 		"  --json                {dry_run, dead_letters, workflows, audit_rows}: of each "
 		"before, found, pruned\n"
 		"\n"
