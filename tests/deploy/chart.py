@@ -487,6 +487,11 @@ class Readme(unittest.TestCase):
         self.assertIn("no pool consumes popular_categories", out)
         self.assertNotIn("no pool consumes podcast_generation", out)
         self.assertIn("localhost: agents.pswa.url, agents.sca.url", out)
+        # A pool may know its agents by itself.
+        agents = json.dumps({a: {"url": "http://a"} for a in ("pswa", "vfa", "sca", "iga")})
+        own = helm("install", "r", CHART, *SECRETS, "--set-json", f"pools.default.agents={agents}",
+                   "--dry-run=client").stdout.split("\nNOTES:\n")[1]
+        self.assertIn("localhost: agents.tda.url.", own)
         known = commands()
         for command in re.findall(r"-- cpoa ([a-z-]+)", out):
             self.assertIn(command, known | COMING)
