@@ -173,8 +173,8 @@ Test(harvest, is_taken_over)
 	first = harvesting_worker(w, html, NULL);
 	id = world_podcast(w, "tides", NULL);
 	world_await_calls(w, "kind=page", 2);
-	harvesting_worker(w, html, NULL);
 	worker_signal(w, first, SIGKILL);
+	harvesting_worker(w, html, NULL);
 	expect_harvested(w, id);
 	same(world_rows(w, "SELECT claims FROM workflow_instances"), "2");
 	cr_assert_eq(world_contradictions(w), 0);
