@@ -5,8 +5,6 @@
 #include <criterion/criterion.h>
 #include <stdlib.h>
 
-enum { DONE = 0, USAGE = 2, REFUSED = 5 };
-
 #define NO_TOPIC "{\"task_id\":\"0b2a9c5e-27a4-4f6b-9a55-0d8e1f6f2a11\"}"
 
 /* A line of shell; "$CPOA" is the program. */
