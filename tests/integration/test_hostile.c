@@ -142,13 +142,13 @@ Test(hostile, numbers_that_grow_in_postgresql_are_refused)
 	world_podcast(w, "many", preferences(w, 40000, "1e307"));
 	world_podcast(w, "deep", preferences(w, 40000, "1e-16383"));
 	world_podcast(w, "some", preferences(w, 1000, "1e307"));
-	expect_refused(w, "many", "unstorable", "too long when they are written out");
-	expect_refused(w, "deep", "unstorable", "too long when they are written out");
+	world_expect_refused(w, "many", "unstorable", "too long when they are written out");
+	world_expect_refused(w, "deep", "unstorable", "too long when they are written out");
 	same(json_at(world_end(w, world_id(w, "some")), "data.status"), "completed");
 	same(world_rows(w, "SELECT max(length(trigger_event_details_json::text)) < 2 << 20"
 			   " FROM workflow_instances"),
 	     "t");
-	expect_settled(w);
+	world_expect_settled(w);
 	world_close(w);
 }
 
@@ -167,7 +167,7 @@ Test(hostile, a_delivery_count_that_came_along_counts_nothing)
 	world_publish(w, &job);
 	same(json_at(world_end(w, world_id(w, "shovelled")), "data.status"), "completed");
 	same(world_rows(w, "SELECT count(*) FROM dead_letters"), "0");
-	expect_settled(w);
+	world_expect_settled(w);
 	world_close(w);
 }
 

@@ -208,7 +208,7 @@ Test(takeover, a_second_sigterm_leaves_the_rest_to_others_at_once)
 	world_agents(w, "--latency-pswa", "2000");
 	first = world_worker(w, "CPOA_DRAIN_SECONDS=600");
 	id = world_podcast(w, "hurried", NULL);
-	await_calls(w, "agent=pswa", 1);
+	world_await_calls(w, "agent=pswa", 1);
 	worker_signal(w, first, SIGTERM);
 	cr_assert(await_log(w, first, "draining", SOON_MS));
 	cr_assert(worker_runs(w, first));
