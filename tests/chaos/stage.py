@@ -459,17 +459,19 @@ class Stage:
 
     def sweep(self):
         """A connection that broke gives back what was not acked on it, after its worker has left, maybe: one
-        more worker has to find that all of that is known."""
-        self.await_unheld()
-        if not any(self.queues().values()):
-            return
-        worker = self.add_worker()
-        try:
-            await_true(lambda: not any(self.queues().values()), 20, "queues empty")
-        except TimeoutError:
-            pass
-        worker.end()
-        self.await_unheld()
+        more worker has to find that all of that is known. It gives back what it has taken and not looked at
+        when it is ended, which only shows afterwards: so it comes as often as it takes."""
+        for _ in range(10):
+            self.await_unheld()
+            if not any(self.queues().values()):
+                return
+            worker = self.add_worker()
+            try:
+                await_true(lambda: not any(self.queues().values()), 20, "queues empty")
+            except TimeoutError:
+                pass
+            time.sleep(0.5)  # for what it has in hand
+            worker.end()
 
     def await_unheld(self):
         """Until no queue has a consumer. The broker hears of a connection that was cut a while later; a queue

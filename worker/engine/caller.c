@@ -19,7 +19,7 @@
 #include "engine/pool.h"
 #include "engine/spans.h"
 
-enum { WAIT_MAX_MS = 1000, LEASE_LOOK_US = 20000, HEADER_SIZE = 640 };
+enum { WAIT_MAX_MS = 1000, LEASE_LOOK_US = 20000, HEAD_MAX = 4096 };
 
 /*
  * A call on an errand. It waits for its time, then for a place at its agent, then for the answer;
@@ -32,7 +32,7 @@ struct flight {
 	struct call *call;
 	struct caller *caller;
 	LIST_ENTRY(flight) all;
-	char header[4][HEADER_SIZE];
+	struct strbuf head; /* the headers that are its own, each with a NUL behind it */
 };
 
 LIST_HEAD(flights, flight);
@@ -71,6 +71,7 @@ static struct flight *flight_new(struct caller *c, struct call *call)
 	} else {
 		f = xcalloc(1, sizeof(*f));
 	}
+	strbuf_init(&f->head, HEAD_MAX);
 	f->call = call;
 	f->caller = c;
 	call->flight = f;
@@ -84,6 +85,7 @@ static void flight_free(struct caller *c, struct flight *f)
 	/* One that was still waiting has never been a request. */
 	if (f->http.method)
 		http_request_release(&f->http);
+	strbuf_release(&f->head);
 	memset(f, 0, sizeof(*f));
 	if (c->n_spare < SPARE_MAX) {
 		LIST_INSERT_HEAD(&c->spare, f, all);
@@ -169,6 +171,12 @@ static void on_done(struct http_request *r)
 	pool_bring(c->house->pool, land(c, f));
 }
 
+static void add_header(struct strbuf *head, const char *name, const char *value)
+{
+	strbuf_adds(head, name);
+	strbuf_add(head, value, strlen(value) + 1);
+}
+
 /* The headers that every agent gets (agents.md §0). Each part was checked at the door to be fit for
  * a header. */
 static void set_headers(struct flight *f)
@@ -181,16 +189,14 @@ static void set_headers(struct flight *f)
 
 	uuid_to_text(&run->job.workflow_id, id);
 	trace_text(&trace, parent);
-	snprintf(f->header[0], HEADER_SIZE, "X-Idempotency-Key: %s", call->key);
-	snprintf(f->header[1], HEADER_SIZE, "X-Workflow-ID: %s", id);
-	snprintf(f->header[2], HEADER_SIZE, "traceparent: %s", parent);
-	*h++ = f->header[0];
-	*h++ = f->header[1];
-	*h++ = f->header[2];
-	if (run->job.tracestate) {
-		snprintf(f->header[3], HEADER_SIZE, "tracestate: %s", run->job.tracestate);
-		*h++ = f->header[3];
-	}
+	strbuf_release(&f->head); /* a poll follows */
+	add_header(&f->head, "X-Idempotency-Key: ", call->key);
+	add_header(&f->head, "X-Workflow-ID: ", id);
+	add_header(&f->head, "traceparent: ", parent);
+	if (run->job.tracestate)
+		add_header(&f->head, "tracestate: ", run->job.tracestate);
+	for (const char *at = f->head.buf; at < f->head.buf + f->head.len; at += strlen(at) + 1)
+		*h++ = at;
 	if (call->scenario)
 		*h++ = call->scenario;
 	if (call->errand.kind == ERRAND_SUBMIT)
