@@ -226,6 +226,15 @@ class Pods(unittest.TestCase):
                 for c in spec["containers"] + spec.get("initContainers", []):
                     self.assertIn(c["args"][0], known | COMING)
 
+    def test_helm_test_looks_at_each_pool(self):
+        text = render(CHART / "values.yaml", *SECRETS, "--set-json", 'pools.voices={"agents":{"vfa":{"url":"http://own"}}}')
+        config = {o["metadata"]["name"]: o["data"] for o in objects(text, "ConfigMap")}
+        (pod,) = (spec for o, _, spec in pod_specs(text) if o["metadata"].get("annotations", {}).get("helm.sh/hook") == "test")
+        urls = {c["name"]: config[c["envFrom"][0]["configMapRef"]["name"]].get("VFA_SERVICE_URL") for c in pod["containers"]}
+        self.assertEqual(set(urls), {"doctor-default", "doctor-voices"})
+        self.assertEqual(urls["doctor-voices"], "http://own")
+        self.assertNotEqual(urls["doctor-default"], "http://own")
+
     def test_a_change_of_configuration_starts_pods_again(self):
         def checksums(*args):
             return [o["spec"]["template"]["metadata"]["annotations"]["checksum/" + a]
