@@ -24,7 +24,7 @@
 enum {
 	SHOWN_MAX = 300,   /* bytes of what an agent wrote that a sentence shows */
 	HUSH_PENDING = 64, /* events */
-	HUSH_CROWD = 24,   /* workflows a commit */
+	HUSH_CROWD = 8,	   /* workflows a commit */
 };
 
 /*
@@ -48,7 +48,7 @@ static enum job_verdict read_job(struct house *house, struct run *run, struct er
 
 /*
  * Progress gives way: while more events wait for the broker than it takes to keep it busy, or so
- * many workflows move that a commit changes dozens, what is told at most once (interface.md §4) is
+ * many workflows move that a commit changes several, what is told at most once (interface.md §4) is
  * not told, and those that must be come sooner.
  */
 static void pass(struct house *house, struct run *run, int64_t wall_us)
