@@ -413,11 +413,11 @@ class Stage:
             for line in (self.folder / f"jobs{part}").read_text().splitlines()])
 
     def ends(self):
-        """Lines of terminal events so far."""
-        with open(self.folder / "events", encoding="utf-8") as f:
-            return [(int(ms), workflow) for ms, key, _, _, workflow, *_ in
-                    (line.split("\t") for line in f if line.endswith("\n"))
-                    if key.rpartition(".")[2] in check.ENDS]
+        """Lines of terminal events so far; the last one may be half written yet."""
+        text = (self.folder / "events").read_text(encoding="utf-8")
+        return [(int(ms), workflow) for ms, key, _, _, workflow, *_ in
+                (line.split("\t") for line in text[:text.rfind("\n") + 1].splitlines())
+                if key.rpartition(".")[2] in check.ENDS]
 
     def await_ended(self, n, seconds=END_S):
         """Until n workflows have ended; gives up when none has for so long."""
