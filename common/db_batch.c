@@ -112,8 +112,6 @@ static bool finish_pipeline(struct db *db, struct answers *a, struct err *e)
 {
 	bool ok;
 
-	if (!PQpipelineSync(db->conn))
-		return db_lost(db, "batch", e);
 	if (!flush_and_read(db, e))
 		return false;
 	ok = read_answers(db, a, e);
@@ -168,6 +166,8 @@ bool db_prepare(struct db *db, const struct db_statement *table, size_t n, struc
 		if (!send_prepare(db, &table[i]))
 			return db_lost(db, table[i].name, e);
 	}
+	if (!PQpipelineSync(db->conn))
+		return db_lost(db, "prepare", e);
 	return finish_pipeline(db, &a, e) || err_wrap(e, "prepare");
 }
 
@@ -259,11 +259,8 @@ static bool send_step(struct db *db, const struct db_statement *s, struct db_col
 				   1);
 }
 
-bool db_batch_run(struct db *db, struct db_batch *b, struct err *e)
+bool db_batch_send(struct db *db, struct db_batch *b, struct err *e)
 {
-	struct answers a = {
-		.name = step_name, .take = keep, .ctx = b, .n = b->n, .failed = -1, .ok = true};
-
 	b->failed = -1;
 	if (!check_sizes(b, e))
 		return false;
@@ -273,11 +270,27 @@ bool db_batch_run(struct db *db, struct db_batch *b, struct err *e)
 		if (!send_step(db, b->step[i].statement, b->step[i].columns))
 			return db_lost(db, b->step[i].statement->name, e);
 	}
+	/* What the socket does not take now goes when its answer is waited for. */
+	if (!PQpipelineSync(db->conn) || PQflush(db->conn) < 0)
+		return db_lost(db, "batch", e);
+	return true;
+}
+
+bool db_batch_finish(struct db *db, struct db_batch *b, struct err *e)
+{
+	struct answers a = {
+		.name = step_name, .take = keep, .ctx = b, .n = b->n, .failed = -1, .ok = true};
+
 	if (finish_pipeline(db, &a, e))
 		return true;
 	b->failed = a.failed;
 	db_batch_clear(b);
 	return false;
+}
+
+bool db_batch_run(struct db *db, struct db_batch *b, struct err *e)
+{
+	return db_batch_send(db, b, e) && db_batch_finish(db, b, e);
 }
 
 void db_batch_clear(struct db_batch *b)

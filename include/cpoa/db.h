@@ -146,8 +146,8 @@ static inline void db_batch_init(struct db_batch *b)
 	b->failed = -1;
 }
 
-/* The columns stay the caller's and must live until db_batch_run has returned. Returns the step's
- * number. */
+/* The columns stay the caller's and must live until the batch has run. Returns the step's number.
+ */
 int db_batch_add(struct db_batch *b, const struct db_statement *statement,
 		 struct db_column *columns);
 
@@ -159,6 +159,14 @@ int db_batch_add(struct db_batch *b, const struct db_statement *statement,
  * column that failed, is refused (54000) unsent. Results are released by db_batch_clear.
  */
 MUST_CHECK bool db_batch_run(struct db *db, struct db_batch *b, struct err *e);
+
+/*
+ * The same in two halves, for who has something else to do while the server works. Sending does not
+ * wait: false (as above) says that there is nothing to finish. After true, db_batch_finish() is the
+ * next that this session hears, and says how it went.
+ */
+MUST_CHECK bool db_batch_send(struct db *db, struct db_batch *b, struct err *e);
+MUST_CHECK bool db_batch_finish(struct db *db, struct db_batch *b, struct err *e);
 void db_batch_clear(struct db_batch *b);
 
 /* ---- results (of either form) ---- */

@@ -13,6 +13,9 @@
 
 enum { TRIP_MIN_US = 200, TRIP_MAX_US = 1500, LONG_TRIP_US = 40000, LOCK_TIMEOUT_US = 250000 };
 
+/* What has become of the batch that was sent. */
+enum outcome { OUTCOME_NONE, OUTCOME_TO_COME, OUTCOME_COMMITTED, OUTCOME_REFUSED, OUTCOME_GONE };
+
 struct db {
 	struct db *next;
 	struct worker *worker;
@@ -25,6 +28,8 @@ struct db {
 	int64_t lease;	  /* whose lock it holds; 0: none */
 	int64_t heard_us; /* when the server last answered: it counts from there */
 	int64_t patience_us;
+	enum outcome outcome;
+	struct err refusal;
 };
 
 struct pg pg;
@@ -416,24 +421,55 @@ static void execute(struct db *db, struct db_batch *b)
 	}
 }
 
-bool db_batch_run(struct db *db, struct db_batch *b, struct err *e)
+/* The server's part of it. */
+static enum outcome work(struct db *db, struct db_batch *b, struct err *e)
 {
 	bool ok;
 
-	b->failed = -1;
 	if (!arrive(db, e))
-		return false;
+		return OUTCOME_GONE;
 	db->busy = true;
 	ok = acceptable(db, b, e);
 	db->busy = false;
-	if (!db->alive) /* it ended while a lock was waited for */
-		return lost(e);
+	if (!db->alive) { /* it ended while a lock was waited for */
+		lost(e);
+		return OUTCOME_GONE;
+	}
 	if (ok)
 		execute(db, b);
-	if (come_back(db, e))
-		return ok;
+	return ok ? OUTCOME_COMMITTED : OUTCOME_REFUSED;
+}
+
+/* The server may have done it all before its client does anything else, or begin when that asks. */
+bool db_batch_send(struct db *db, struct db_batch *b, struct err *e)
+{
+	(void)e;
+	assert(db->outcome == OUTCOME_NONE);
+	b->failed = -1;
+	db->outcome = sim_chance(500) ? work(db, b, &db->refusal) : OUTCOME_TO_COME;
+	return true;
+}
+
+bool db_batch_finish(struct db *db, struct db_batch *b, struct err *e)
+{
+	enum outcome outcome = db->outcome;
+
+	assert(outcome != OUTCOME_NONE);
+	db->outcome = OUTCOME_NONE;
+	if (outcome == OUTCOME_TO_COME)
+		outcome = work(db, b, &db->refusal);
+	if (outcome != OUTCOME_GONE && !come_back(db, &db->refusal))
+		outcome = OUTCOME_GONE;
+	if (outcome == OUTCOME_COMMITTED)
+		return true;
+	*e = db->refusal;
 	db_batch_clear(b);
 	return false;
+}
+
+bool db_batch_run(struct db *db, struct db_batch *b, struct err *e)
+{
+	return db_batch_send(db, b, e) && db_batch_finish(db, b, e);
 }
 
 /* ---- a schedule ---- */

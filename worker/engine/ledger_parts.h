@@ -12,6 +12,14 @@
 #include "engine/ledger.h"
 #include "engine/ledger_batch.h"
 
+/* A row that somebody else holds locked: how long its change is put off. */
+enum { LEDGER_LOCK_PAUSE_MS = 300 };
+
+struct transaction {
+	struct ledger_batch batch;
+	struct mail_list strikes; /* struct event: those in it */
+};
+
 struct ledger {
 	struct house *house;
 	pthread_t thread;
@@ -24,7 +32,9 @@ struct ledger {
 
 	struct db *db; /* NULL: no session */
 	int64_t lease;
-	struct ledger_batch batch;
+	struct ledger_batch batch; /* for what is asked, and for changes one by one */
+	struct transaction transactions[2], *filling; /* the other is with the server, or empty */
+	struct mail_list committed;  /* struct run: what that causes is not done yet */
 	struct mail_list waiting;    /* struct run: for the next transaction */
 	struct mail_list duplicates; /* struct run: their jobs were there already */
 	struct mail_list strikes;    /* struct event */
@@ -43,9 +53,30 @@ struct pardon {
 	int64_t lease;
 };
 
-/* Runs the batch once. What the server answers, good or bad, says that it keeps the lease for as
+/* Takes what has come in the mailboxes. */
+void ledger_collect(struct ledger *l);
+
+/* ---- ledger_commit.c ---- */
+
+/* Moves what waits into the transaction that is being filled, as far as it has room. */
+void ledger_fill(struct ledger *l);
+bool ledger_has_filled(const struct ledger *l);
+
+/* Runs that transaction. While the server works, what was committed before is let go on, and the
+ * next is filled. Its own runs are on l->committed then. */
+void ledger_run_filled(struct ledger *l);
+
+/* What was committed goes on: its calls go out, its events are published, its message is acked. */
+void ledger_aftermath(struct ledger *l);
+
+/* Lets all go that is being filled: the session is gone. */
+void ledger_void(struct ledger *l);
+
+/* Runs l->batch once. What the server answers, good or bad, says that it keeps the lease for as
  * long again. */
-MUST_CHECK bool ledger_try_batch(struct ledger *l, struct err *e);
+MUST_CHECK bool ledger_ask(struct ledger *l, struct err *e);
+
+/* ---- ledger_session.c ---- */
 
 /* Opens a session and takes a lease; if that fails, sets the time of the next try. */
 void ledger_try_session(struct ledger *l);

@@ -26,7 +26,7 @@ bool read_go(struct ledger *l)
 {
 	struct err e = {0};
 
-	if (ledger_try_batch(l, &e))
+	if (ledger_ask(l, &e))
 		return true;
 	if (e.class == ERR_LOST || ledger_schema_at_fault(l, &e))
 		ledger_session_lost(l, &e);
