@@ -76,6 +76,37 @@ Test(worker, has_no_port_when_told_so)
 	world_close(w);
 }
 
+/* ---- memory ---- */
+
+struct pages {
+	struct world *w;
+	int worker;
+	long most; /* KiB */
+};
+
+static bool a_third_is_given_back(void *ctx)
+{
+	struct pages *p = ctx;
+	long now = worker_status(p->w, p->worker, "RssFile");
+
+	p->most = now > p->most ? now : p->most;
+	return now * 3 < p->most * 2;
+}
+
+Test(worker, gives_back_what_only_its_start_needed)
+{
+	struct world *w = world_open();
+	struct pages pages = {.w = w};
+
+	world_agents(w, NULL);
+	pages.worker = world_worker(w, NULL);
+	cr_assert(await(a_third_is_given_back, &pages, SOON_MS), "%ld KiB of its files at most",
+		  pages.most);
+	same(json_at(world_end(w, world_podcast(w, "afterwards", NULL)), "data.status"),
+	     "completed");
+	world_close(w);
+}
+
 /* ---- configuration ---- */
 
 static const struct {

@@ -5,6 +5,7 @@
 #include "cpoa/clock.h"
 #include "cpoa/log.h"
 #include "cpoa/notify.h"
+#include "cpoa/pages.h"
 
 #include "admin.h"
 #include "ctl/ctl.h"
@@ -13,7 +14,7 @@
 #include "engine/fault.h"
 #include "engine/lifecycle.h"
 
-enum { LOOK_MS = 20, KEEP_BYTES = 16 << 20, PAD_BYTES = 256 << 10 };
+enum { LOOK_MS = 20, SETTLED_MS = 5000, KEEP_BYTES = 16 << 20, PAD_BYTES = 256 << 10 };
 
 /* What systemd's watchdog is told is what /livez says: every thread ticks. Returns the milliseconds
  * to the next time; -1: there is no watchdog. */
@@ -29,6 +30,20 @@ static int64_t feed_watchdog(const struct house *house)
 	if (alive)
 		notify_send("WATCHDOG=1");
 	return period_us / 3000 + 1;
+}
+
+/* Waits for `ms` (-1: however long it takes) whether a signal asks for the end. */
+static bool asked_to_end(const struct house *house, const sigset_t *set, int64_t ms)
+{
+	int64_t until = clock_mono_ms() + ms, left = ms, feed;
+
+	do {
+		feed = feed_watchdog(house);
+		if (ending_signal_wait(set, feed < 0 || (ms >= 0 && left < feed) ? left : feed))
+			return true;
+		left = ms < 0 ? ms : until - clock_mono_ms();
+	} while (ms < 0 || left > 0);
+	return false;
 }
 
 /* Until nothing is held, the time is up, or a second signal hurries. */
@@ -70,8 +85,10 @@ static int run(const struct settings *settings)
 		 log_str("service.commit", CPOA_COMMIT), log_int("cpoa.threads", settings->threads),
 		 log_int("cpoa.inflight_limit", settings->max_inflight), LOG_END);
 	notify_send("READY=1");
-	while (!ending_signal_wait(&set, feed_watchdog(&house)))
-		;
+	if (!asked_to_end(&house, &set, SETTLED_MS)) {
+		pages_give_back();
+		(void)asked_to_end(&house, &set, -1);
+	}
 	drain(&house, &set);
 	house_stop(&house);
 	httpd_stop(admin);
