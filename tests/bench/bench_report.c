@@ -128,6 +128,17 @@ static const struct row floor_rows[] = {
 	{0},
 };
 
+static const struct row limits[] = {
+	{"rate", "rate, by the rows' first start to last end", "podcasts/s", 0},
+	{"of_without", "of that without", "ratio", 2},
+	{"cpu_worker", "CPU: worker", "ms a podcast", 3},
+	{"cpu_sum", "CPU: all, with agents and load", "ms a podcast", 3},
+	{"cpu_more", "the worker's more, of all without", "%", 1},
+	{"others", "CPU: everybody else on the machine", "% of it", 1},
+	{"waits", "calls that had to wait", "", 0},
+	{0},
+};
+
 static const struct row prune[] = {
 	{"rate", "rate, by the rows' first start to last end", "podcasts/s", 0},
 	{"rate_events", "rate, to the last completed event", "podcasts/s", 0},
@@ -150,6 +161,8 @@ static const struct section sections[] = {
 	{"inflight_async", "In flight: agents take 30 s, polled", inflight},
 	{"idle", "An idle worker", idle},
 	{"extraction", "Pages", extraction},
+	{"limits_without", "Throughput without limits and breaker", limits},
+	{"limits_with", "The same with limits that never bind, and the breaker", limits},
 	{"prune_without", "Throughput with a history, nobody pruning it", prune},
 	{"prune_with", "The same beside `cpoa prune`", prune},
 };
@@ -182,6 +195,8 @@ static const struct goal goals[] = {
 	{"search", "rate", "searches/s, 15 calls each", 400, 600, false, 0},
 	{"two", "of_throughput", "two workers' rate, of one's", 1, 0, false, 2},
 	{"history", "of_throughput", "rate with a history, of that without", 0.9, 0, false, 2},
+	{"limits_with", "of_without", "rate with limits, of that without", 0.97, 0, false, 2},
+	{"limits_with", "cpu_more", "their CPU, % of all of a podcast's", 3, 0, true, 1},
 	{"extraction", "mb_s", "a page of HTML to text, MB/s", 20, 50, false, 1},
 };
 
@@ -237,6 +252,28 @@ static void add_ratio(struct json_object *runs, const char *scenario, const char
 				 json_object_new_double(
 					 json_object_get_double(json_any(values, "rate")) /
 					 median(&rate)));
+	}
+}
+
+/* What the limits cost: by how much the worker's CPU is more than without, as a share of all CPU
+ * there. Rates are too noisy to show it. */
+static void add_limits_cost(struct json_object *runs)
+{
+	struct sample worker = collect(runs, "limits_without", "cpu_worker");
+	struct sample all = collect(runs, "limits_without", "cpu_sum");
+
+	if (!worker.n || !all.n)
+		return;
+	for (size_t i = 0; i < json_object_array_length(runs); i++) {
+		struct json_object *line = json_object_array_get_idx(runs, i);
+		struct json_object *values = json_obj(line, "values");
+		const char *its = json_str(line, "scenario");
+		double more =
+			json_object_get_double(json_any(values, "cpu_worker")) - median(&worker);
+
+		if (its && strcmp(its, "limits_with") == 0)
+			json_set(values, "cpu_more",
+				 json_object_new_double(100 * more / median(&all)));
 	}
 }
 
@@ -369,6 +406,8 @@ int main(int argc, char **argv)
 	add_ratio(runs, "throughput", "of_floor", "floor");
 	add_ratio(runs, "two", "of_throughput", "throughput");
 	add_ratio(runs, "history", "of_throughput", "throughput");
+	add_ratio(runs, "limits_with", "of_without", "limits_without");
+	add_limits_cost(runs);
 	json_object_object_foreach(facts, name, fact)
 		printf("%-10s %s\n", name, json_object_get_string(fact));
 	printf("\n  %-44s %10s   %10s – %-10s\n", "", "median", "min", "max");

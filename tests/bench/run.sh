@@ -14,8 +14,9 @@
 #   inflight      --held podcasts at once with agents that take 30 s, in both styles
 #   idle          20 seconds of a worker without work
 #   extraction    HTML to text: MB/s on one core, on pages of $CPOA_EXTRACTION_DIR or of the stand-ins
+#   limits        throughput without and with limits for each agent that never bind
 #   prune         throughput without and with a `cpoa prune` of a million old workflows beside it
-#   (none)        all of them but history, inflight and prune; all: but prune
+#   (none)        all of them but history, inflight, limits and prune; all: but prune
 #   quick         one short run of throughput, async and lone, for CI
 #   extraction DIR  that alone, also with 10,000 damaged pages, and the score against true texts. DIR (or
 #                 $CPOA_EXTRACTION_DIR) holds html/KEY.html.gz, truth.json, score.py
@@ -168,11 +169,24 @@ take_pages() {
 	fi
 }
 
+# Throughput without|with limits that never bind, the breaker among them.
+load_limited() {
+	local a
+	local -x CPOA_BREAKER_FAILURES=0
+	if [ "$1" = with ]; then
+		unset CPOA_BREAKER_FAILURES
+		for a in WCHA PSWA VFA TDA SCA IGA; do
+			local -x "CPOA_${a}_MAX_CONCURRENT=100000" "CPOA_${a}_MAX_PER_SECOND=100000"
+		done
+	fi
+	load throughput "limits_$1" 512 "$run/runs" --podcasts "$podcasts"
+}
+
 scenario() {
 	say "$1 ($2 of $runs)"
 	agent_times 5 30
 	case $1 in
-	throughput | lone | half | two | history | prune | search) start_agents "$at_once" ;;
+	throughput | lone | half | two | history | limits | prune | search) start_agents "$at_once" ;;
 	esac
 	case $1 in
 	throughput) load throughput throughput 512 "$run/runs" --podcasts "$podcasts" ;;
@@ -196,6 +210,13 @@ scenario() {
 	extraction)
 		[ "$2" != 1 ] || take_pages
 		"$bin/bench/extraction" --bench "$run/pages" >>"$run/runs" 2>"$run/extraction.log" || fail "extraction failed" "$run/extraction.log"
+		;;
+	limits)
+		# There and back, so that a machine that gets slower or faster favours neither.
+		load_limited without
+		load_limited with
+		load_limited with
+		load_limited without
 		;;
 	prune)
 		export POSTGRES_DB=cpoa_prune
@@ -276,8 +297,8 @@ while [ $# -gt 0 ]; do
 		what+=(throughput async lone)
 		runs=1 podcasts=3000 warm_up=500
 		;;
-	all) what+=("${most[@]}" inflight history) ;;
-	throughput | two | history | async | search | lone | half | floor | inflight | idle | extraction | prune)
+	all) what+=("${most[@]}" limits inflight history) ;;
+	throughput | two | history | async | search | lone | half | floor | inflight | limits | idle | extraction | prune)
 		what+=("$1")
 		;;
 	--runs | --podcasts | --history | --held | --rate | --agents)

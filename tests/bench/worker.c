@@ -123,6 +123,7 @@ bool set_metrics(struct bench *b, struct json_object *values, struct err *e)
 	result_set(values, "batch",
 		   batches > 0 ? metric(text.buf, "cpoa_ledger_batch_size_sum") / batches : 0);
 	result_set(values, "retries", metric(text.buf, "cpoa_call_retries_total"));
+	result_set(values, "waits", metric(text.buf, "cpoa_call_waits_total"));
 	return true;
 }
 
