@@ -1,7 +1,7 @@
 -- A history: :n podcasts of four calls each that ended 60 to 90 days ago, into empty tables. With :bodies = 1 as
 -- large as those of a podcast; with 0 without the texts, which nobody reads, so that millions are made in minutes.
 -- Keys come as the worker's do: ids by time, idempotency keys at random. With wal_level = minimal it is not logged.
--- A million takes half a minute and 1.1 GB without texts.
+-- A million takes some 25 seconds, and 1.16 GB without texts, 5.5 GB with.
 \set ON_ERROR_STOP 1
 SET session_replication_role = replica; -- no foreign key is looked up, row by row
 SET maintenance_work_mem = '256MB';

@@ -132,6 +132,7 @@ query() {
 
 # The database cpoa_$1 with a history of $2 workflows; $3: with their bodies. What fills it is not logged.
 make_history() {
+	local began=$SECONDS
 	say "filling in $2 old workflows"
 	query "ALTER SYSTEM SET wal_level = minimal"
 	query "ALTER SYSTEM SET max_wal_senders = 0"
@@ -144,6 +145,7 @@ make_history() {
 	query "ALTER SYSTEM RESET ALL"
 	foreground tests/servers.sh restart "$servers" pg
 	watch_servers
+	say "filled in $((SECONDS - began)) s"
 }
 
 # Half of the median rate of the throughput until now.
