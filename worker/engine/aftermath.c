@@ -12,7 +12,6 @@
 #include "engine/harvester.h"
 #include "engine/intake.h"
 #include "engine/ledger.h"
-#include "engine/outbox.h"
 #include "engine/pool.h"
 #include "engine/say.h"
 #include "engine/send.h"
@@ -71,20 +70,17 @@ static void settle_message(struct house *house, struct run *run)
 }
 
 /* In the order of their numbers: the start, the progress, the end. */
-static void publish(struct house *house, struct run *run)
+static void tell(struct run *run, struct mail_list *all)
 {
-	struct mail_list all = {0}, last = {0};
+	struct mail_list last = {0};
 	struct mail *mail;
 
 	while ((mail = mail_shift(&run->change.events)))
-		mail_append(mail_of(mail, struct event, mail)->kind == EVENT_STARTED ? &all : &last,
+		mail_append(mail_of(mail, struct event, mail)->kind == EVENT_STARTED ? all : &last,
 			    mail);
 	while ((mail = mail_shift(&run->change.fleeting)))
-		mail_append(&all, mail);
-	while ((mail = mail_shift(&last)))
-		mail_append(&all, mail);
-	if (all.head)
-		outbox_publish(house->outbox, &all);
+		mail_append(all, mail);
+	mail_join(all, &last);
 }
 
 static void send_calls(struct house *house, struct run *run)
@@ -158,7 +154,7 @@ static void refused_for_good(struct house *house, struct run *run)
 	over(house, run);
 }
 
-void aftermath_committed(struct house *house, struct run *run)
+void aftermath_committed(struct house *house, struct run *run, struct mail_list *events)
 {
 	bool ended = run->change.ended, held = house_holds(house, run);
 
@@ -187,7 +183,7 @@ void aftermath_committed(struct house *house, struct run *run)
 		FAULT(calling);
 		send_calls(house, run);
 	}
-	publish(house, run);
+	tell(run, events);
 	run_settle(run);
 	/* What is let go in the middle is in its rows: whoever claims it goes on from there. */
 	if (ended || !held)

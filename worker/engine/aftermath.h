@@ -8,8 +8,9 @@
 
 #include "engine/house.h"
 
-/* The run's change, or its refusal, is committed. */
-void aftermath_committed(struct house *house, struct run *run);
+/* The run's change, or its refusal, is committed. What is to be told goes to the end of `events`,
+ * for the outbox. */
+void aftermath_committed(struct house *house, struct run *run, struct mail_list *events);
 
 /* Its job was there already, and that is settled: acks and ends it. */
 void aftermath_duplicate(struct house *house, struct run *run);
