@@ -1,8 +1,8 @@
-/* links: cpoa_db */
+/* links: cpoa_db cpoa_session */
 /*
  * db against a real PostgreSQL. Each test has a table of its own and drops it.
  */
-#include "cpoa/db.h"
+#include "session.h"
 
 #include <criterion/criterion.h>
 #include <poll.h>
@@ -11,94 +11,6 @@
 #include <string.h>
 
 #include "cpoa/clock.h"
-
-static struct db_options options(void)
-{
-	const char *port = getenv("POSTGRES_PORT");
-	struct db_options o = {
-		.url = getenv("DATABASE_URL"),
-		.host = getenv("POSTGRES_HOST"),
-		.user = getenv("POSTGRES_USER"),
-		.password = getenv("POSTGRES_PASSWORD"),
-		.dbname = getenv("POSTGRES_DB"),
-		.port = port ? strtol(port, NULL, 10) : 5432,
-		.application_name = "test_db",
-		.lost_after_ms = 10000,
-		.connect_timeout_s = 5,
-	};
-
-	if (!o.host && !o.url)
-		cr_skip("POSTGRES_HOST and DATABASE_URL are unset");
-	return o;
-}
-
-static struct db *open_db(void)
-{
-	struct db_options o = options();
-	struct err e = {0};
-	struct db *db = db_open(&o, &e);
-
-	cr_assert(db, "%s", e.text);
-	return db;
-}
-
-static void script(struct db *db, const char *sql)
-{
-	struct err e = {0};
-
-	cr_assert(db_script(db, sql, &e), "%s", e.text);
-}
-
-static int64_t ask_int(struct db *db, const char *sql)
-{
-	struct err e = {0};
-	struct db_result *r = db_query(db, sql, 0, NULL, &e);
-	int64_t n;
-
-	cr_assert(r, "%s", e.text);
-	cr_assert_eq(db_rows(r), 1);
-	n = db_int(r, 0, 0);
-	db_result_free(r);
-	return n;
-}
-
-static void prepare(struct db *db, const struct db_statement *table, size_t n)
-{
-	struct err e = {0};
-
-	cr_assert(db_prepare(db, table, n, &e), "%s", e.text);
-}
-
-static void expect_batch(struct db *db, struct db_batch *b)
-{
-	struct err e = {0};
-
-	cr_assert(db_batch_run(db, b, &e), "%s", e.text);
-	cr_assert_eq(b->failed, -1);
-}
-
-/* Unique to the process, as Criterion runs tests at the same time. */
-#define TABLE "CREATE TEMP TABLE t (id int8 PRIMARY KEY, v text)"
-
-static const struct db_statement insert = {
-	.name = "insert",
-	.n_params = 2,
-	.types = {DB_INT8, DB_TEXT},
-	.sql = "INSERT INTO t SELECT * FROM unnest($1::int8[], $2::text[])",
-};
-static const struct db_statement count_all = {.name = "count", .sql = "SELECT count(*) FROM t"};
-
-static void init_insert(struct db_column c[2])
-{
-	db_column_init(&c[0], DB_INT8);
-	db_column_init(&c[1], DB_TEXT);
-}
-
-static void release(struct db_column *c, int n)
-{
-	for (int i = 0; i < n; i++)
-		db_column_release(&c[i]);
-}
 
 /* ---- sessions ---- */
 
@@ -148,27 +60,27 @@ static bool has_tls(void)
 
 Test(db, open_says_whose_fault_it_is)
 {
-	struct db_options o = options();
+	struct db_options o = session_options();
 	char url[256];
 
 	o.dbname = "there_is_no_such_database";
 	o.url = NULL;
 	expect_open_error(&o, ERR_USAGE, "3D000");
-	o = options();
+	o = session_options();
 	o.user = "nobody_by_this_name";
 	o.password = "secret";
 	expect_open_error(&o, ERR_USAGE, "28000");
-	o = options();
+	o = session_options();
 	o.port = 1;
 	expect_open_error(&o, ERR_LOST, "");
-	o = options();
+	o = session_options();
 	o.sslmode = "require";
 	if (!has_tls())
 		expect_open_error(&o, ERR_USAGE, "");
-	o = options();
+	o = session_options();
 	o.sslmode = "nonsense";
 	expect_open_error(&o, ERR_USAGE, "");
-	o = options();
+	o = session_options();
 	o.url = "postgresql://user:secret@[half/db";
 	expect_open_error(&o, ERR_USAGE, "");
 	snprintf(url, sizeof(url), "postgresql://x:secret@%s:%d/y?nonsense=1", o.host, (int)o.port);
@@ -178,7 +90,7 @@ Test(db, open_says_whose_fault_it_is)
 
 Test(db, open_by_url)
 {
-	struct db_options o = options();
+	struct db_options o = session_options();
 	struct err e = {0};
 	char url[256];
 	struct db *db;
@@ -488,161 +400,7 @@ Test(db, large_texts_both_ways)
 	free(text);
 	db_close(db);
 }
-
-/* ---- losing the session ---- */
-
-static void terminate(struct db *db, struct db *by)
-{
-	char pid[24];
-	struct err e = {0};
-	struct db_result *r;
-
-	snprintf(pid, sizeof(pid), "%lld", (long long)ask_int(db, "SELECT pg_backend_pid()"));
-	r = db_query(by, "SELECT pg_terminate_backend($1::int, 5000)", 1, (const char *[]){pid},
-		     &e);
-	cr_assert(r, "%s", e.text);
-	db_result_free(r);
-}
-
-Test(db, a_terminated_backend_is_a_lost_session)
-{
-	struct db *db = open_db(), *other = open_db();
-	struct err e = {0};
-	struct db_batch b;
-
-	script(db, TABLE);
-	prepare(db, &count_all, 1);
-	terminate(db, other);
-	db_batch_init(&b);
-	db_batch_add(&b, &count_all, NULL);
-	cr_assert_not(db_batch_run(db, &b, &e));
-	cr_assert_eq(e.class, ERR_LOST, "%s", e.text);
-	e = (struct err){0};
-	cr_assert_not(db_batch_run(db, &b, &e));
-	cr_assert_eq(e.class, ERR_LOST, "%s", e.text);
-	e = (struct err){0};
-	cr_assert_not(db_script(db, "SELECT 1", &e));
-	cr_assert_eq(e.class, ERR_LOST, "%s", e.text);
-	db_close(db);
-	db_close(other);
-}
-
-/* ---- in two halves ---- */
-
-static const struct db_statement mark = {.name = "mark",
-					 .sql = "SELECT pg_advisory_lock(4711, pg_backend_pid())"};
-
-/* Whether `other` sees within 5 s that the session has run `mark`. */
-static bool await_mark(struct db *db, struct db *other)
-{
-	char sql[160];
-
-	snprintf(sql, sizeof(sql),
-		 "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = 4711 AND "
-		 "objid::int8 = %d AND granted",
-		 db_backend_pid(db));
-	for (int64_t until = clock_mono_ms() + 5000; clock_mono_ms() < until;)
-		if (ask_int(other, sql) == 1)
-			return true;
-	return false;
-}
-
-Test(db, the_server_works_on_what_was_sent_while_nobody_waits)
-{
-	struct db *db = open_db(), *other = open_db();
-	struct err e = {0};
-	struct db_batch b;
-
-	prepare(db, &mark, 1);
-	db_batch_init(&b);
-	db_batch_add(&b, &mark, NULL);
-	cr_assert(db_batch_send(db, &b, &e), "%s", e.text);
-	cr_assert(await_mark(db, other));
-	cr_assert(db_batch_finish(db, &b, &e), "%s", e.text);
-	cr_assert_eq(db_rows(b.step[0].result), 1);
-	db_batch_clear(&b);
-	expect_batch(db, &b); /* the session goes on */
-	db_batch_clear(&b);
-	db_close(db);
-	db_close(other);
-}
-
-/* More than the sockets hold, with an answer as long: neither side may wait for the other. */
-Test(db, what_does_not_go_at_once_goes_when_it_is_finished)
-{
-	enum { MANY = 200, LONG = 100000 };
-	static const struct db_statement repeat = {.name = "repeat",
-						   .n_params = 1,
-						   .types = {DB_TEXT},
-						   .sql = "SELECT unnest($1::text[])"};
-	struct db *db = open_db();
-	char *text = xcalloc(1, LONG + 1);
-	struct db_column c;
-	struct err e = {0};
-	struct db_batch b;
-
-	memset(text, 'x', LONG);
-	prepare(db, &repeat, 1);
-	db_column_init(&c, DB_TEXT);
-	for (int i = 0; i < MANY; i++)
-		db_put_text(&c, text);
-	db_batch_init(&b);
-	db_batch_add(&b, &repeat, &c);
-	cr_assert(db_batch_send(db, &b, &e), "%s", e.text);
-	cr_assert(db_batch_finish(db, &b, &e), "%s", e.text);
-	cr_assert_eq(db_rows(b.step[0].result), MANY);
-	cr_assert_eq(db_length(b.step[0].result, MANY - 1, 0), LONG);
-	db_batch_clear(&b);
-	release(&c, 1);
-	free(text);
-	db_close(db);
-}
-
-Test(db, a_session_that_ends_between_the_halves_is_lost)
-{
-	struct db *db = open_db(), *other = open_db();
-	char sql[64];
-	struct err e = {0};
-	struct db_batch b;
-
-	prepare(db, &mark, 1);
-	db_batch_init(&b);
-	db_batch_add(&b, &mark, NULL);
-	cr_assert(db_batch_send(db, &b, &e), "%s", e.text);
-	cr_assert(await_mark(db, other));
-	snprintf(sql, sizeof(sql), "SELECT pg_terminate_backend(%d, 5000)::int",
-		 db_backend_pid(db));
-	cr_assert_eq(ask_int(other, sql), 1);
-	/* What it has answered before its goodbye may be read. */
-	if (db_batch_finish(db, &b, &e)) {
-		db_batch_clear(&b);
-		cr_assert_not(db_batch_run(db, &b, &e));
-	}
-	cr_assert_eq(e.class, ERR_LOST, "%s", e.text);
-	db_close(db);
-	db_close(other);
-}
-
-Test(db, terminated_within_a_batch)
-{
-	static const struct db_statement suicide = {
-		.name = "suicide", .sql = "SELECT pg_terminate_backend(pg_backend_pid())"};
-	struct db *db = open_db();
-	const struct db_statement table[] = {suicide, count_all};
-	struct err e = {0};
-	struct db_batch b;
-
-	script(db, TABLE);
-	prepare(db, table, 2);
-	db_batch_init(&b);
-	db_batch_add(&b, &count_all, NULL);
-	db_batch_add(&b, &suicide, NULL);
-	db_batch_add(&b, &count_all, NULL);
-	cr_assert_not(db_batch_run(db, &b, &e));
-	cr_assert_eq(e.class, ERR_LOST, "%s", e.text);
-	cr_assert_eq(db_fd(db), -1);
-	db_close(db);
-}
+/* ---- notifications, conflicts ---- */
 
 static void count_note(void *ctx, const char *channel, const char *payload)
 {
@@ -652,40 +410,6 @@ static void count_note(void *ctx, const char *channel, const char *payload)
 	cr_assert_str_eq(payload, "hello");
 	(*notes)++;
 }
-
-Test(db, an_idle_session_hears_of_its_end)
-{
-	struct db *db = open_db(), *other = open_db();
-	struct err e = {0};
-	bool alive = true;
-
-	terminate(db, other);
-	for (int i = 0; alive && i < 50; i++) {
-		poll(&(struct pollfd){.fd = db_fd(db), .events = POLLIN}, 1, 100);
-		alive = db_notified(db, count_note, NULL, &e);
-	}
-	cr_assert_not(alive);
-	cr_assert_eq(e.class, ERR_LOST, "%s", e.text);
-	db_close(db);
-	db_close(other);
-}
-
-Test(db, idle_session_timeout_ends_it)
-{
-	struct db_options o = options();
-	struct err e = {0};
-	struct db *db;
-
-	o.lost_after_ms = 1000;
-	db = db_open(&o, &e);
-	cr_assert(db, "%s", e.text);
-	poll(NULL, 0, 1300);
-	cr_assert_not(db_script(db, "SELECT 1", &e));
-	cr_assert_eq(e.class, ERR_LOST, "%s", e.text);
-	db_close(db);
-}
-
-/* ---- notifications, conflicts ---- */
 
 Test(db, listen_and_notify)
 {
