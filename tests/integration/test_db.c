@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cpoa/clock.h"
-
 /* ---- sessions ---- */
 
 Test(db, open_sets_what_it_promises)
