@@ -33,24 +33,72 @@ bool http_global_init(struct err *e)
 
 /* ---- what curl waits for ---- */
 
-static int on_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *known)
+void http_unwatch(struct http *h, int fd)
 {
-	struct http *h = ctx;
+	if ((size_t)fd < h->n_watched)
+		h->watched[fd] = 0;
+}
+
+static unsigned char *watched(struct http *h, int fd)
+{
+	size_t n = h->n_watched;
+
+	if ((size_t)fd >= n) {
+		n = 2 * (size_t)fd + 64;
+		h->watched = xrealloc(h->watched, n);
+		memset(h->watched + h->n_watched, 0, n - h->n_watched);
+		h->n_watched = n;
+	}
+	return &h->watched[fd];
+}
+
+static bool watch(struct http *h, int fd, int what)
+{
+	unsigned char *w = watched(h, fd);
+	int had = *w & CURL_POLL_INOUT;
 	struct epoll_event ev = {.data.fd = fd};
 
-	(void)easy;
-	if (what == CURL_POLL_REMOVE) {
-		epoll_ctl(h->epoll, EPOLL_CTL_DEL, fd, NULL);
-		return 0;
-	}
 	if (what & CURL_POLL_IN)
 		ev.events |= EPOLLIN;
 	if (what & CURL_POLL_OUT)
 		ev.events |= EPOLLOUT;
-	if (epoll_ctl(h->epoll, known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &ev) != 0)
-		return -1;
-	if (!known)
-		curl_multi_assign(h->multi, fd, h); /* any pointer: it comes back as `known` */
+	if (what != had &&
+	    epoll_ctl(h->epoll, had ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &ev) != 0)
+		return false;
+	*w = (unsigned char)(what | WATCH_WANTED);
+	return true;
+}
+
+static void drop_watch(struct http *h, int fd)
+{
+	epoll_ctl(h->epoll, EPOLL_CTL_DEL, fd, NULL);
+	http_unwatch(h, fd);
+}
+
+/*
+ * Whether the socket of a request that is over may stay in epoll: curl tells when it closes a
+ * connection that stood (http_transfer_new), and of that one we know by its answer. One that never
+ * stood, and the resolver's, are closed in silence, and their numbers come again.
+ */
+static bool may_stay(CURL *easy)
+{
+	struct transfer *t;
+
+	curl_easy_getinfo(easy, CURLINFO_PRIVATE, &t);
+	return t->header_bytes > 0;
+}
+
+static int on_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *known)
+{
+	struct http *h = ctx;
+
+	(void)known;
+	if (what != CURL_POLL_REMOVE)
+		return watch(h, fd, what) ? 0 : -1;
+	if (may_stay(easy))
+		*watched(h, fd) &= (unsigned char)~WATCH_WANTED;
+	else
+		drop_watch(h, fd);
 	return 0;
 }
 
@@ -115,6 +163,7 @@ void http_free(struct http *h)
 	curl_multi_cleanup(h->multi);
 	if (h->epoll >= 0)
 		close(h->epoll);
+	free(h->watched);
 	free(h->user_agent);
 	free(h->ca_file);
 	free(h);
@@ -236,8 +285,14 @@ static void serve_sockets(struct http *h)
 	int n = epoll_wait(h->epoll, events, EVENTS_MAX, 0), running;
 
 	for (int i = 0; i < n; i++) {
-		int mask = 0;
+		int mask = 0, fd = events[i].data.fd;
 
+		/* Nobody waits for it: its server has closed it, which curl finds out when it wants
+		 * it again. */
+		if (!(*watched(h, fd) & WATCH_WANTED)) {
+			drop_watch(h, fd);
+			continue;
+		}
 		if (events[i].events & (EPOLLIN | EPOLLHUP))
 			mask |= CURL_CSELECT_IN;
 		if (events[i].events & EPOLLOUT)
@@ -245,7 +300,7 @@ static void serve_sockets(struct http *h)
 		if (events[i].events & EPOLLERR)
 			mask |= CURL_CSELECT_ERR;
 		/* A socket that curl has closed meanwhile is unknown to it, and passed over. */
-		curl_multi_socket_action(h->multi, events[i].data.fd, mask, &running);
+		curl_multi_socket_action(h->multi, fd, mask, &running);
 	}
 }
 

@@ -16,7 +16,7 @@
 struct transfer {
 	LIST_ENTRY(transfer) link;
 	CURL *easy;
-	const char *ca_file;	      /* its struct http's */
+	struct http *http;
 	struct http_request *request; /* NULL while idle */
 	int64_t begun_us;
 	size_t header_bytes;
@@ -37,11 +37,21 @@ struct http {
 	struct transfer_list stillborn; /* could not begin; the outcome is in the request */
 	struct transfer_list idle;
 	size_t n_idle, in_flight;
+	unsigned char *watched; /* by descriptor: CURL_POLL_IN and CURL_POLL_OUT as epoll has them,
+				   and WATCH_WANTED */
+	size_t n_watched;
 	char *user_agent, *ca_file;
 };
 
+/* curl waits for the socket. Without: it is a kept connection's, which stays in epoll until
+ * something happens to it, so that a request costs no epoll_ctl(2). */
+enum { WATCH_WANTED = 8 };
+
+/* A socket has just been made, or is about to be closed: epoll does not have it. */
+void http_unwatch(struct http *h, int fd);
+
 /* A handle with all options set that are the same for every request. */
-struct transfer *http_transfer_new(const struct http *h);
+struct transfer *http_transfer_new(struct http *h);
 
 /* Fits it to its request; false: the request is none, and has its outcome. */
 bool http_transfer_prepare(struct transfer *t);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "cpoa/clock.h"
 #include "cpoa/tls.h"
@@ -43,22 +44,40 @@ static size_t on_header(char *data, size_t size, size_t n, void *ctx)
 
 /* ---- addresses ---- */
 
-static curl_socket_t open_judged(void *ctx, curlsocktype purpose, struct curl_sockaddr *to)
+/* Name resolution is over, and this is what connect(2) gets: no later answer of a name server can
+ * change it. */
+static bool judge(struct transfer *t, const struct curl_sockaddr *to)
 {
-	struct transfer *t = ctx;
 	struct http_request *r = t->request;
 
-	(void)purpose;
-	/* Name resolution is over, and this is what connect(2) gets: no later answer of a name
-	 * server can change it. */
-	if (!r || !r->address_ok(&to->addr, r->address_ctx)) {
+	if (!r || (r->address_ok && !r->address_ok(&to->addr, r->address_ctx))) {
 		if (r)
 			r->address_refused = !t->address_passed;
-		return CURL_SOCKET_BAD;
+		return false;
 	}
 	t->address_passed = true;
 	r->address_refused = false;
-	return socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
+	return true;
+}
+
+static curl_socket_t open_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *to)
+{
+	struct transfer *t = ctx;
+	int fd;
+
+	(void)purpose;
+	if (!judge(t, to))
+		return CURL_SOCKET_BAD;
+	fd = socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
+	if (fd >= 0)
+		http_unwatch(t->http, fd);
+	return fd;
+}
+
+static int close_socket(void *ctx, curl_socket_t fd)
+{
+	http_unwatch(ctx, fd);
+	return close(fd);
 }
 
 static int before_sending(void *ctx, char *peer, char *own, int peer_port, int own_port)
@@ -69,19 +88,8 @@ static int before_sending(void *ctx, char *peer, char *own, int peer_port, int o
 	(void)own;
 	(void)peer_port;
 	(void)own_port;
-	t->withheld = !t->request->may_send(t->request);
+	t->withheld = t->request->may_send && !t->request->may_send(t->request);
 	return t->withheld ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
-}
-
-static void set_guard(struct transfer *t)
-{
-	curl_prereq_callback ask = t->request->may_send ? before_sending : NULL;
-	curl_opensocket_callback judge = t->request->address_ok ? open_judged : NULL;
-
-	curl_easy_setopt(t->easy, CURLOPT_OPENSOCKETFUNCTION, judge);
-	curl_easy_setopt(t->easy, CURLOPT_OPENSOCKETDATA, t);
-	curl_easy_setopt(t->easy, CURLOPT_PREREQFUNCTION, ask);
-	curl_easy_setopt(t->easy, CURLOPT_PREREQDATA, t);
 }
 
 /* ---- options ---- */
@@ -101,7 +109,7 @@ static void set_text(CURL *easy, CURLoption option, const char *value)
 		BUG("libcurl, option %d: %s", (int)option, curl_easy_strerror(code));
 }
 
-struct transfer *http_transfer_new(const struct http *h)
+struct transfer *http_transfer_new(struct http *h)
 {
 	struct transfer *t = xcalloc(1, sizeof(*t));
 	CURL *easy = curl_easy_init();
@@ -109,20 +117,26 @@ struct transfer *http_transfer_new(const struct http *h)
 	if (!easy)
 		BUG("out of memory");
 	t->easy = easy;
-	t->ca_file = h->ca_file;
+	t->http = h;
 	curl_easy_setopt(easy, CURLOPT_PRIVATE, t);
 	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, t->error);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, t);
 	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
 	curl_easy_setopt(easy, CURLOPT_HEADERDATA, t);
+	curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+	curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, t);
+	curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, close_socket);
+	curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, h); /* outlives the handle */
+	curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, before_sending);
+	curl_easy_setopt(easy, CURLOPT_PREREQDATA, t);
 	set(easy, CURLOPT_NOSIGNAL, 1);
 	set(easy, CURLOPT_BUFFERSIZE, BUFFER_SIZE);
 	set(easy, CURLOPT_PIPEWAIT, 0);
 	set(easy, CURLOPT_FOLLOWLOCATION, 0);
 	set(easy, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2);
 	set_text(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-	set_text(easy, CURLOPT_PROXY, ""); /* no environment variable diverts a call */
+	set_text(easy, CURLOPT_NOPROXY, "*"); /* no environment variable diverts a call */
 	set_text(easy, CURLOPT_USERAGENT, h->user_agent);
 	if (h->ca_file)
 		set_text(easy, CURLOPT_CAINFO, h->ca_file);
@@ -240,7 +254,6 @@ bool http_transfer_prepare(struct transfer *t)
 	if (!set_headers(t))
 		return false;
 	set_method(t);
-	set_guard(t);
 	set_text(t->easy, CURLOPT_ACCEPT_ENCODING, r->compressed ? "" : NULL); /* "": all */
 	set_text(t->easy, CURLOPT_URL, r->url);
 	set(t->easy, CURLOPT_TIMEOUT_MS, timeout);
@@ -329,7 +342,7 @@ static bool explain_tls(struct transfer *t, CURLcode code)
 	}
 	if (result == 0 || !http_url_read(&url, t->request->url, &e))
 		return false;
-	tls_verdict(result, url.host, t->ca_file, words);
+	tls_verdict(result, url.host, t->http->ca_file, words);
 	snprintf(t->request->error, sizeof(t->request->error), "the server at %.100s:%u: %.250s",
 		 url.host, url.port, words);
 	return true;
