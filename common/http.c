@@ -82,10 +82,10 @@ static void drop_watch(struct http *h, int fd)
  */
 static bool may_stay(CURL *easy)
 {
-	struct transfer *t;
+	struct transfer *t = NULL;
 
 	curl_easy_getinfo(easy, CURLINFO_PRIVATE, &t);
-	return t->header_bytes > 0;
+	return t && t->header_bytes > 0;
 }
 
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *known)
@@ -124,6 +124,7 @@ struct http *http_new(const struct http_options *o, struct err *e)
 	LIST_INIT(&h->stillborn);
 	LIST_INIT(&h->idle);
 	h->wake_ms = -1;
+	h->terse = o->terse;
 	h->user_agent = xstrdup(o->user_agent ? o->user_agent : "cpoa");
 	h->ca_file = o->ca_file && *o->ca_file ? xstrdup(o->ca_file) : NULL;
 	h->multi = curl_multi_init();

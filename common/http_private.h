@@ -41,6 +41,7 @@ struct http {
 				   and WATCH_WANTED */
 	size_t n_watched;
 	char *user_agent, *ca_file;
+	bool terse;
 };
 
 /* curl waits for the socket. Without: it is a kept connection's, which stays in epoll until
@@ -55,6 +56,10 @@ struct transfer *http_transfer_new(struct http *h);
 
 /* Fits it to its request; false: the request is none, and has its outcome. */
 bool http_transfer_prepare(struct transfer *t);
+
+/* Appends what an http or https URL has behind its host, as curl would ask for it; false: it is
+ * none. */
+bool http_url_target(struct strbuf *out, const char *url);
 
 /* Writes the outcome into the request. */
 void http_transfer_finish(struct transfer *t, CURLcode code);

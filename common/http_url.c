@@ -7,7 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "cpoa/http.h"
+#include "http_private.h"
 
 static void cleanup_url(CURLU **url)
 {
@@ -91,6 +91,25 @@ bool http_url_read(struct http_url *out, const char *text, struct err *e)
 		out->host[i] = (char)(host[i] >= 'A' && host[i] <= 'Z' ? host[i] + 32 : host[i]);
 	out->port = (unsigned)strtoul(port, NULL, 10);
 	out->user_info = user || password;
+	return true;
+}
+
+bool http_url_target(struct strbuf *out, const char *text)
+{
+	AUTO(cleanup_url) CURLU *url = curl_url();
+	AUTO(free_part) char *path = NULL;
+	AUTO(free_part) char *query = NULL;
+
+	if (!url)
+		BUG("out of memory");
+	if (curl_url_set(url, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK ||
+	    curl_url_get(url, CURLUPART_PATH, &path, 0) != CURLUE_OK)
+		return false;
+	strbuf_adds(out, path);
+	if (curl_url_get(url, CURLUPART_QUERY, &query, 0) == CURLUE_OK) {
+		strbuf_adds(out, "?");
+		strbuf_adds(out, query);
+	}
 	return true;
 }
 

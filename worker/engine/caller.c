@@ -425,7 +425,8 @@ struct caller *caller_start(struct house *house, struct err *e)
 	struct caller *c = xcalloc(1, sizeof(*c));
 	struct http_options o = {.user_agent = "cpoa/" CPOA_VERSION,
 				 .ca_file = house->settings->agents_ca_file,
-				 .max_connections = 1024};
+				 .max_connections = 1024,
+				 .terse = true};
 	int errnum;
 
 	c->house = house;
