@@ -206,11 +206,11 @@ static bool add_target(struct strbuf *out, const char *url)
 {
 	const char *target = strstr(url, "://"), *s;
 
-	target = target ? strchr(target + 3, '/') : NULL;
+	target = target ? strpbrk(target + 3, "/?#") : NULL;
 	for (s = target; s && *s > ' ' && *s < 0x7f && *s != '#'; s++)
 		;
-	/* What needs no second thought. */
-	if (s && !*s && !strpbrk(url, "\\?[@") && !strstr(target, "/.")) {
+	/* As most are: there is nothing to take out of it. */
+	if (s && !*s && *target == '/' && !strstr(target, "/.")) {
 		strbuf_add(out, target, (size_t)(s - target));
 		return true;
 	}

@@ -102,8 +102,9 @@ bool http_url_target(struct strbuf *out, const char *text)
 
 	if (!url)
 		BUG("out of memory");
-	if (curl_url_set(url, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK ||
-	    curl_url_get(url, CURLUPART_PATH, &path, 0) != CURLUE_OK)
+	if (curl_url_set(url, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME | CURLU_GUESS_SCHEME) !=
+		    CURLUE_OK ||
+	    curl_url_get(url, CURLUPART_PATH, &path, CURLU_URLENCODE) != CURLUE_OK)
 		return false;
 	strbuf_adds(out, path);
 	if (curl_url_get(url, CURLUPART_QUERY, &query, 0) == CURLUE_OK) {
