@@ -39,6 +39,12 @@ Test(http, a_close_between_requests_keeps_nobody_awake)
 	stop_server(&s);
 }
 
+static void serve_and_close(struct server *s, int fd)
+{
+	if (read_request(s, fd))
+		say(fd, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+}
+
 static void serve_nothing(struct server *s, int fd)
 {
 	recv(fd, s->seen, 1, 0);
@@ -50,7 +56,7 @@ Test(http, numbers_that_come_again_are_watched_anew)
 	struct server once, kept, none;
 	struct one o[4];
 
-	start_server(&once, serve_once);
+	start_server(&once, serve_and_close);
 	start_server(&kept, serve_hello);
 	start_server(&none, serve_nothing);
 	for (int i = 0; i < 10; i++) {
