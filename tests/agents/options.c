@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ERROR_MAX = 160, NAME_MAX_LEN = 40, LATENCY_MS_MAX = 86400000, URL_MAX = 8000 };
+enum { ERROR_MAX = 160, NAME_MAX_LEN = 40, LATENCY_MS_MAX = 86400000, POLLS_MAX = 1000000, URL_MAX = 8000 };
 
 struct option {
 	const char *name;
@@ -71,6 +71,11 @@ static bool set_latency(struct options *o, const char *value, char error[ERROR_M
 {
 	return parse_number(value, LATENCY_MS_MAX, &o->latency_ms) ||
 	       fail(error, "milliseconds", value);
+}
+
+static bool set_polls(struct options *o, const char *value, char error[ERROR_MAX])
+{
+	return parse_number(value, POLLS_MAX, &o->polls) || fail(error, "a number of polls", value);
 }
 
 static bool set_audio_dir(struct options *o, const char *value, char error[ERROR_MAX])
@@ -173,6 +178,8 @@ static const struct option table[] = {
 	{"style", "sync|async|mixed", "how POSTs are answered (default sync)", set_style, true},
 	{"latency", "MS", "every agent's thinking time (default 0)", set_latency, true},
 	{"latency-AGENT", "MS", "one agent's, as --latency-pswa 500 (-1: as all)", NULL, true},
+	{"polls", "N", "a task's result comes with its Nth poll at the soonest (default 0)",
+	 set_polls, true},
 	{"audio-dir", "DIR", "VFA speaks the script into DIR/<stream_id>.wav", set_audio_dir,
 	 false},
 	{"log", "FILE", "append a line for every request", set_log, false},

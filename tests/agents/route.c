@@ -350,6 +350,12 @@ static void poll_end(struct standin *standin, struct entry *entry, const char *i
 	answer_task(answer, entry->http, id, entry->state, &result);
 }
 
+static bool is_at_work(const struct options *options, const struct entry *entry, int64_t now)
+{
+	return now < entry->ready_us || entry->polls < (unsigned long)options->polls ||
+	       (entry->speech && !speech_done(entry->speech));
+}
+
 /* PENDING for the first third of the thinking time, then the agent's word for being at work. */
 static void poll_task(struct standin *standin, struct entry *entry, const char *id,
 		      struct call *note, struct answer *answer)
@@ -370,7 +376,7 @@ static void poll_task(struct standin *standin, struct entry *entry, const char *
 		answer->due_us = now + ms_to_us(SLOW_POLL_MS);
 	if (now < started_us || !entry->done)
 		answer_task(answer, 202, id, "PENDING", &none);
-	else if (now < entry->ready_us || (entry->speech && !speech_done(entry->speech)))
+	else if (is_at_work(&standin->options, entry, now))
 		answer_task(answer, 202, id, entry->agent->busy_state, &none);
 	else
 		poll_end(standin, entry, id, taint_of(fault), note, answer);

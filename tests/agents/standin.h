@@ -260,6 +260,7 @@ struct options {
 	enum style style;
 	long latency_ms;
 	long agent_latency_ms[AGENT_N]; /* -1: latency_ms */
+	long polls;			/* the first that may bring a task's result; 0: any */
 	struct fault faults[FAULTS_MAX];
 	size_t fault_n;
 	char *evil_status_url;

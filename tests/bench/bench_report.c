@@ -152,7 +152,7 @@ static const struct section sections[] = {
 	{"throughput", "Throughput: agents answer at once", throughput},
 	{"two", "The same with two workers", compared},
 	{"history", "The same with a history in the tables", compared},
-	{"async", "Async style: 202 and polls every 50 ms, agents take 100 ms", throughput},
+	{"async", "Async style: 202 and 2 polls, 50 ms apart", throughput},
 	{"search", "Searches: 7 topics, 15 calls each", search},
 	{"lone", "A lone podcast: published to completed", lone},
 	{"half", "The same at half of the throughput's rate", lone},

@@ -6,7 +6,7 @@
 #   throughput    N podcasts published beforehand, agents that answer at once
 #   two           the same with two workers
 #   history       the same with --history podcasts of long ago in the tables
-#   async         a quarter of them with agents that answer 202, take 100 ms and are polled
+#   async         a quarter of them with agents that answer 202 and are polled twice, every 50 ms
 #   search        searches of 7 topics, as many as a twentieth of N
 #   lone          200 podcasts, one after another
 #   half          podcasts at half of the throughput's rate (or at --rate), 10 seconds long
@@ -195,7 +195,7 @@ scenario() {
 	two) load throughput two 512 "$run/runs" --podcasts "$podcasts" --workers 2 ;;
 	history) POSTGRES_DB=cpoa_history load throughput history 512 "$run/runs" --podcasts "$podcasts" ;;
 	async)
-		start_agents stand-ins --style async --latency 100
+		start_agents stand-ins --style async --polls 2
 		agent_times 0.05 30
 		load throughput async 2048 "$run/runs" --podcasts $((podcasts / 4))
 		;;
