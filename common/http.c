@@ -164,6 +164,7 @@ void http_free(struct http *h)
 	curl_multi_cleanup(h->multi);
 	if (h->epoll >= 0)
 		close(h->epoll);
+	http_release_origins(h);
 	free(h->watched);
 	free(h->user_agent);
 	free(h->ca_file);

@@ -9,6 +9,16 @@
 
 #include "cpoa/http.h"
 
+/* Scheme, host and port of URLs that are asked for again and again: what curl makes of them. */
+struct origin {
+	char *text; /* "http://host:port", as it stands in those URLs */
+	size_t len;
+	char *host; /* the header */
+	CURLU *url;
+};
+
+enum { ORIGINS_MAX = 16 };
+
 /*
  * An easy handle and what belongs to the request that it serves at present. It is on exactly one
  * of the three lists of struct http.
@@ -18,6 +28,7 @@ struct transfer {
 	CURL *easy;
 	struct http *http;
 	struct http_request *request; /* NULL while idle */
+	const struct origin *origin;  /* that it is set to; NULL: to a whole URL */
 	int64_t begun_us;
 	size_t header_bytes;
 	bool too_large;
@@ -42,6 +53,8 @@ struct http {
 	size_t n_watched;
 	char *user_agent, *ca_file;
 	bool terse;
+	struct origin origins[ORIGINS_MAX]; /* of terse requests */
+	size_t n_origins;
 };
 
 /* curl waits for the socket. Without: it is a kept connection's, which stays in epoll until
@@ -56,6 +69,11 @@ struct transfer *http_transfer_new(struct http *h);
 
 /* Fits it to its request; false: the request is none, and has its outcome. */
 bool http_transfer_prepare(struct transfer *t);
+
+/* A URL's origin; NULL: not one for which curl would do nothing further (a user, IPv6, no URL), or
+ * there are too many. */
+const struct origin *http_origin(struct http *h, const char *url);
+void http_release_origins(struct http *h);
 
 /* Appends what an http or https URL has behind its host, as curl would ask for it; false: it is
  * none. */

@@ -118,12 +118,15 @@ static void add_line(struct transfer *t, size_t i, const char *line)
 		t->lines[i - 1].next = &t->lines[i];
 }
 
+enum { LEFT_OUT_HOST = 3 };
+
 /* What curl is not to add to a request whose headers go with the target. */
 static void leave_out(struct transfer *t)
 {
 	add_line(t, 0, "Expect:");
 	add_line(t, 1, "Content-Type:");
 	add_line(t, 2, "Accept:");
+	add_line(t, LEFT_OUT_HOST, "Host:");
 	curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, t->lines);
 }
 
@@ -256,15 +259,30 @@ static bool set_target(struct transfer *t)
 		strbuf_adds(&text, r->headers[n]);
 		strbuf_adds(&text, "\r\n");
 	}
+	if (t->origin)
+		strbuf_adds(&text, t->origin->host);
 	strbuf_adds(&text, "User-Agent: ");
 	strbuf_adds(&text, t->http->user_agent);
 	if (text.failed)
 		return refuse(r, "the headers are too long");
 	set_text(t->easy, CURLOPT_REQUEST_TARGET, text.buf);
+	t->lines[LEFT_OUT_HOST - 1].next = t->origin ? &t->lines[LEFT_OUT_HOST] : NULL;
 	return true;
 }
 
-static bool set_headers(struct transfer *t)
+/* Where a terse request goes; its target says the rest. */
+static void set_origin(struct transfer *t)
+{
+	const struct origin *origin = http_origin(t->http, t->request->url);
+
+	if (origin && origin == t->origin)
+		return;
+	curl_easy_setopt(t->easy, CURLOPT_CURLU, origin ? origin->url : NULL);
+	set_text(t->easy, CURLOPT_URL, origin ? origin->text : t->request->url);
+	t->origin = origin;
+}
+
+static bool set_url_and_headers(struct transfer *t)
 {
 	struct http_request *r = t->request;
 
@@ -272,8 +290,11 @@ static bool set_headers(struct transfer *t)
 		if (!is_header(r->headers[n]))
 			return refuse(r, "not a header, or it holds a control character");
 	}
-	if (t->http->terse)
+	if (t->http->terse) {
+		set_origin(t);
 		return set_target(t);
+	}
+	set_text(t->easy, CURLOPT_URL, r->url);
 	set_lines(t);
 	curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, t->lines);
 	return true;
@@ -322,11 +343,10 @@ bool http_transfer_prepare(struct transfer *t)
 		return refuse(r, "the URL is too long");
 	if (has_control(r->url) || strchr(r->url, ' '))
 		return refuse(r, "the URL holds a space or a control character");
-	if (!set_headers(t))
+	if (!set_url_and_headers(t))
 		return false;
 	set_method(t);
 	set_text(t->easy, CURLOPT_ACCEPT_ENCODING, r->compressed ? "" : NULL); /* "": all */
-	set_text(t->easy, CURLOPT_URL, r->url);
 	set(t->easy, CURLOPT_TIMEOUT_MS, timeout);
 	set(t->easy, CURLOPT_CONNECTTIMEOUT_MS,
 	    timeout < CONNECT_MS_MAX ? timeout : CONNECT_MS_MAX);

@@ -27,6 +27,85 @@ static bool is_http(CURLU *url)
 	       (strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0);
 }
 
+/* ---- origins that need no parser ---- */
+
+/*
+ * How long the part of a URL is that says its origin, when curl would read it as it stands: http or
+ * https, a name (or IPv4 address) in letters, digits and dots, perhaps a port. Else 0.
+ */
+static size_t plain_origin(const char *url)
+{
+	static const char name[] = "-.0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+	size_t n = strncmp(url, "http://", 7) == 0    ? 7
+		   : strncmp(url, "https://", 8) == 0 ? 8
+						      : 0;
+	size_t host = n > 0 ? strspn(url + n, name) : 0;
+
+	if (host == 0)
+		return 0;
+	n += host;
+	if (url[n] == ':')
+		n += 1 + strspn(url + n + 1, "0123456789");
+	return strchr("/?#", url[n]) ? n : 0; /* the end, too */
+}
+
+static char *host_header(CURLU *url)
+{
+	AUTO(free_part) char *host = NULL;
+	AUTO(free_part) char *port = NULL;
+	struct strbuf text;
+
+	if (curl_url_get(url, CURLUPART_HOST, &host, 0) != CURLUE_OK)
+		return NULL;
+	/* Not the scheme's own. */
+	curl_url_get(url, CURLUPART_PORT, &port, CURLU_NO_DEFAULT_PORT);
+	strbuf_init(&text, HTTP_URL_MAX);
+	strbuf_addf(&text, "Host: %s%s%s\r\n", host, port ? ":" : "", port ? port : "");
+	return strbuf_detach(&text, NULL);
+}
+
+static void release_origin(struct origin *o)
+{
+	curl_url_cleanup(o->url);
+	free(o->text);
+	free(o->host);
+}
+
+static const struct origin *add_origin(struct http *h, const char *url, size_t len)
+{
+	struct origin o = {.text = xstrndup(url, len), .len = len, .url = curl_url()};
+
+	if (h->n_origins == ORIGINS_MAX || !o.url ||
+	    curl_url_set(o.url, CURLUPART_URL, o.text, 0) != CURLUE_OK ||
+	    !(o.host = host_header(o.url))) {
+		release_origin(&o);
+		return NULL;
+	}
+	h->origins[h->n_origins] = o;
+	return &h->origins[h->n_origins++];
+}
+
+const struct origin *http_origin(struct http *h, const char *url)
+{
+	size_t len = plain_origin(url);
+
+	if (len == 0)
+		return NULL;
+	for (size_t i = 0; i < h->n_origins; i++) {
+		const struct origin *o = &h->origins[i];
+
+		if (o->len == len && memcmp(o->text, url, len) == 0)
+			return o;
+	}
+	return add_origin(h, url, len);
+}
+
+void http_release_origins(struct http *h)
+{
+	while (h->n_origins > 0)
+		release_origin(&h->origins[--h->n_origins]);
+}
+
 /* Pages hold references with spaces and bare UTF-8 in them: those are encoded, as browsers do. */
 enum { LENIENT = CURLU_ALLOW_SPACE | CURLU_URLENCODE };
 
@@ -114,18 +193,18 @@ bool http_url_target(struct strbuf *out, const char *text)
 	return true;
 }
 
-struct origin {
+struct parts {
 	char *scheme, *host, *port;
 };
 
-static void release_origin(struct origin *o)
+static void release_parts(struct parts *o)
 {
 	curl_free(o->scheme);
 	curl_free(o->host);
 	curl_free(o->port);
 }
 
-static bool read_origin(struct origin *o, const char *text)
+static bool read_parts(struct parts *o, const char *text)
 {
 	AUTO(cleanup_url) CURLU *url = curl_url();
 
@@ -139,9 +218,9 @@ static bool read_origin(struct origin *o, const char *text)
 
 bool http_same_origin(const char *a, const char *b)
 {
-	AUTO(release_origin) struct origin x = {0}, y = {0};
+	AUTO(release_parts) struct parts x = {0}, y = {0};
 
-	return read_origin(&x, a) && read_origin(&y, b) && strcmp(x.scheme, y.scheme) == 0 &&
+	return read_parts(&x, a) && read_parts(&y, b) && strcmp(x.scheme, y.scheme) == 0 &&
 	       strcasecmp(x.host, y.host) == 0 && strcmp(x.port, y.port) == 0;
 }
 

@@ -33,7 +33,7 @@ struct http_options {
 	const char *user_agent;
 	const char *ca_file;	 /* NULL or "": the system's */
 	int64_t max_connections; /* kept open when idle, at least 16 */
-	/* For many requests to servers that know us: cheaper, and the user agent is sent as
+	/* For many requests to few servers that know us: cheaper, and the user agent is sent as
 	 * "<user_agent> HTTP/1.1", which is one product more. Nothing but Host and
 	 * Content-Length is added to `headers`, which need not outlive http_start(). */
 	bool terse;

@@ -116,8 +116,8 @@ Test(http, terse_requests_say_what_they_are_given)
 	http_request_release(&o.r);
 	snprintf(text, sizeof(text),
 		 "POST /a/b?q=1 HTTP/1.1\r\nX-Idempotency-Key: abc\r\n"
-		 "Content-Type: application/json\r\nUser-Agent: test/1 HTTP/1.1\r\n"
-		 "Host: 127.0.0.1:%u\r\nContent-Length: 2\r\n\r\n{}",
+		 "Content-Type: application/json\r\nHost: 127.0.0.1:%u\r\n"
+		 "User-Agent: test/1 HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}",
 		 s.port);
 	cr_expect_str_eq(s.seen, text);
 	fill(&o, s.port, "/c"); /* nothing of it is left on the handle */
@@ -125,7 +125,7 @@ Test(http, terse_requests_say_what_they_are_given)
 	expect_outcome(&o, HTTP_ANSWERED);
 	http_request_release(&o.r);
 	snprintf(text, sizeof(text),
-		 "GET /c HTTP/1.1\r\nUser-Agent: test/1 HTTP/1.1\r\nHost: 127.0.0.1:%u\r\n\r\n",
+		 "GET /c HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nUser-Agent: test/1 HTTP/1.1\r\n\r\n",
 		 s.port);
 	cr_expect_str_eq(s.seen, text);
 	cr_expect_eq(s.connections, 1);
