@@ -1,6 +1,7 @@
 /*
  * URLs, by the same parser that curl's requests go through: what is judged here is what is asked.
  */
+#include <arpa/inet.h>
 #include <curl/curl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,9 +30,24 @@ static bool is_http(CURLU *url)
 
 /* ---- origins that need no parser ---- */
 
+/* A name that is no number, or an IPv4 address as everybody writes it. */
+static bool is_plain_host(const char *s, size_t len)
+{
+	char text[INET_ADDRSTRLEN];
+	struct in_addr address;
+
+	if (*s < '0' || *s > '9')
+		return len > 0;
+	if (len >= sizeof(text))
+		return false;
+	memcpy(text, s, len);
+	text[len] = '\0';
+	return inet_pton(AF_INET, text, &address) == 1;
+}
+
 /*
- * How long the part of a URL is that says its origin, when curl would read it as it stands: http or
- * https, a name (or IPv4 address) in letters, digits and dots, perhaps a port. Else 0.
+ * How long the part of a URL is that says its origin, when curl would leave it as it stands: http
+ * or https, a name or an IPv4 address, perhaps a port. Else 0.
  */
 static size_t plain_origin(const char *url)
 {
@@ -39,14 +55,33 @@ static size_t plain_origin(const char *url)
 	size_t n = strncmp(url, "http://", 7) == 0    ? 7
 		   : strncmp(url, "https://", 8) == 0 ? 8
 						      : 0;
-	size_t host = n > 0 ? strspn(url + n, name) : 0;
+	size_t len = n > 0 ? strspn(url + n, name) : 0;
 
-	if (host == 0)
+	if (len == 0 || !is_plain_host(url + n, len))
 		return 0;
-	n += host;
-	if (url[n] == ':')
-		n += 1 + strspn(url + n + 1, "0123456789");
+	n += len;
+	if (url[n] == ':') {
+		len = strspn(url + n + 1, "0123456789");
+		if (len == 0 || len > 5 || url[n + 1] == '0' || atoi(url + n + 1) > 65535)
+			return 0;
+		n += 1 + len;
+	}
 	return strchr("/?#", url[n]) ? n : 0; /* the end, too */
+}
+
+/* What an agent says most: a path on its own host, with nothing in it to be taken out. */
+static bool resolve_plain(const char *base, const char *reference, char out[HTTP_URL_MAX])
+{
+	static const char plain[] = "/-_.~?&=0123456789abcdefghijklmnopqrstuvwxyz"
+				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+	size_t n = plain_origin(base), len = strspn(reference, plain);
+
+	if (n == 0 || reference[0] != '/' || reference[1] == '/' || reference[len] ||
+	    strstr(reference, "/.") || n + len >= HTTP_URL_MAX)
+		return false;
+	memcpy(out, base, n);
+	memcpy(out + n, reference, len + 1);
+	return true;
 }
 
 static char *host_header(CURLU *url)
@@ -119,9 +154,12 @@ static const char *shown(const char *url)
 
 bool http_resolve(const char *base, const char *reference, char out[HTTP_URL_MAX], struct err *e)
 {
-	AUTO(cleanup_url) CURLU *url = curl_url();
+	AUTO(cleanup_url) CURLU *url = NULL;
 	AUTO(free_part) char *text = NULL;
 
+	if (resolve_plain(base, reference, out))
+		return true;
+	url = curl_url();
 	if (!url)
 		BUG("out of memory");
 	if (curl_url_set(url, CURLUPART_URL, base, 0) != CURLUE_OK)
@@ -219,7 +257,10 @@ static bool read_parts(struct parts *o, const char *text)
 bool http_same_origin(const char *a, const char *b)
 {
 	AUTO(release_parts) struct parts x = {0}, y = {0};
+	size_t n = plain_origin(a);
 
+	if (n > 0 && plain_origin(b) == n && memcmp(a, b, n) == 0)
+		return true;
 	return read_parts(&x, a) && read_parts(&y, b) && strcmp(x.scheme, y.scheme) == 0 &&
 	       strcasecmp(x.host, y.host) == 0 && strcmp(x.port, y.port) == 0;
 }

@@ -100,6 +100,11 @@ static inline bool read_request(struct server *s, int fd)
 
 /* ---- the client ---- */
 
+/* A test of terse requests defines it. */
+#ifndef TERSE
+#define TERSE false
+#endif
+
 struct one {
 	struct http_request r;
 	char url[128];
@@ -113,7 +118,7 @@ static inline void start_client(void)
 	struct err e = {0};
 
 	cr_assert(http_global_init(&e), "%s", e.text);
-	client = http_new(&(struct http_options){.user_agent = "test/1"}, &e);
+	client = http_new(&(struct http_options){.user_agent = "test/1", .terse = TERSE}, &e);
 	cr_assert(client, "%s", e.text);
 }
 
