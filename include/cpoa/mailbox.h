@@ -11,6 +11,7 @@
 #define CPOA_MAILBOX_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -69,7 +70,8 @@ struct mailbox {
 	pthread_mutex_t lock;
 	struct mail_list list;
 	size_t n;
-	int fd; /* eventfd */
+	int fd;		  /* eventfd */
+	atomic_uint due; /* of its pokes, how many are still to be read: an empty box is not */
 };
 
 MUST_CHECK bool mailbox_init(struct mailbox *box, struct err *e);
