@@ -171,10 +171,10 @@ struct transfer *http_transfer_new(struct http *h)
 static bool is_token(const char *s, size_t len)
 {
 	for (size_t i = 0; i < len; i++) {
-		unsigned char c = (unsigned char)s[i];
+		unsigned char c = (unsigned char)s[i], letter = c | 0x20;
 
-		if (!(c >= '0' && c <= '9') && !((c | 0x20) >= 'a' && (c | 0x20) <= 'z') &&
-		    (c == 0 || !strchr("!#$%&'*+-.^_`|~", c)))
+		if ((letter < 'a' || letter > 'z') && c != '-' && (c < '0' || c > '9') &&
+		    !strchr("!#$%&'*+.^_`|~", c))
 			return false;
 	}
 	return len > 0;

@@ -122,17 +122,16 @@ static const struct origin *add_origin(struct http *h, const char *url, size_t l
 
 const struct origin *http_origin(struct http *h, const char *url)
 {
-	size_t len = plain_origin(url);
+	size_t len;
 
-	if (len == 0)
-		return NULL;
 	for (size_t i = 0; i < h->n_origins; i++) {
 		const struct origin *o = &h->origins[i];
 
-		if (o->len == len && memcmp(o->text, url, len) == 0)
+		if (strncmp(o->text, url, o->len) == 0 && strchr("/?#", url[o->len]))
 			return o;
 	}
-	return add_origin(h, url, len);
+	len = plain_origin(url);
+	return len > 0 ? add_origin(h, url, len) : NULL;
 }
 
 void http_release_origins(struct http *h)

@@ -20,6 +20,7 @@
 #include "engine/spans.h"
 
 enum { WAIT_MAX_MS = 1000, LEASE_LOOK_US = 20000, HEAD_MAX = 4096 };
+enum { CONNECTIONS_MIN = 1024, CONNECTIONS_MAX = 4096 }; /* kept when idle, some 3 KiB each */
 
 /*
  * A call on an errand. It waits for its time, then for a place at its agent, then for the answer;
@@ -420,12 +421,21 @@ static void *caller_thread(void *arg)
 
 /* ---- the interface ---- */
 
+/* As many as are wanted at once when all that is in flight asks: what does not fit is closed, and
+ * made again for the next request. */
+static int64_t connections_max(const struct settings *settings)
+{
+	int64_t n = settings->max_inflight;
+
+	return n < CONNECTIONS_MIN ? CONNECTIONS_MIN : n > CONNECTIONS_MAX ? CONNECTIONS_MAX : n;
+}
+
 struct caller *caller_start(struct house *house, struct err *e)
 {
 	struct caller *c = xcalloc(1, sizeof(*c));
 	struct http_options o = {.user_agent = "cpoa/" CPOA_VERSION,
 				 .ca_file = house->settings->agents_ca_file,
-				 .max_connections = 1024,
+				 .max_connections = connections_max(house->settings),
 				 .terse = true};
 	int errnum;
 
