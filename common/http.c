@@ -62,8 +62,7 @@ static bool watch(struct http *h, int fd, int what)
 		ev.events |= EPOLLIN;
 	if (what & CURL_POLL_OUT)
 		ev.events |= EPOLLOUT;
-	if (what != had &&
-	    epoll_ctl(h->epoll, had ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &ev) != 0)
+	if (what != had && epoll_ctl(h->epoll, had ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &ev) != 0)
 		return false;
 	*w = (unsigned char)(what | WATCH_WANTED);
 	return true;

@@ -51,10 +51,9 @@ static bool is_plain_host(const char *s, size_t len)
  */
 static size_t plain_origin(const char *url)
 {
-	static const char name[] = "-.0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
-	size_t n = strncmp(url, "http://", 7) == 0    ? 7
-		   : strncmp(url, "https://", 8) == 0 ? 8
-						      : 0;
+	static const char name[] =
+		"-.0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+	size_t n = strncmp(url, "http://", 7) == 0 ? 7 : strncmp(url, "https://", 8) == 0 ? 8 : 0;
 	size_t len = n > 0 ? strspn(url + n, name) : 0;
 
 	if (len == 0 || !is_plain_host(url + n, len))
@@ -62,7 +61,8 @@ static size_t plain_origin(const char *url)
 	n += len;
 	if (url[n] == ':') {
 		len = strspn(url + n + 1, "0123456789");
-		if (len == 0 || len > 5 || url[n + 1] == '0' || atoi(url + n + 1) > 65535)
+		if (len == 0 || len > 5 || url[n + 1] == '0' ||
+		    strtoul(url + n + 1, NULL, 10) > 65535)
 			return 0;
 		n += 1 + len;
 	}

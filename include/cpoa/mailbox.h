@@ -70,7 +70,7 @@ struct mailbox {
 	pthread_mutex_t lock;
 	struct mail_list list;
 	size_t n;
-	int fd;		  /* eventfd */
+	int fd;		 /* eventfd */
 	atomic_uint due; /* of its pokes, how many are still to be read: an empty box is not */
 };
 

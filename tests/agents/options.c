@@ -11,7 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ERROR_MAX = 160, NAME_MAX_LEN = 40, LATENCY_MS_MAX = 86400000, POLLS_MAX = 1000000, URL_MAX = 8000 };
+enum {
+	ERROR_MAX = 160,
+	NAME_MAX_LEN = 40,
+	LATENCY_MS_MAX = 86400000,
+	POLLS_MAX = 1000000,
+	URL_MAX = 8000
+};
 
 struct option {
 	const char *name;

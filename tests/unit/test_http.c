@@ -24,7 +24,8 @@ Test(http, an_answer_and_reuse_of_its_connection)
 	}
 	cr_expect_eq(s.connections, 1);
 	cr_expect(strstr(s.seen, "GET /path?q=1 HTTP/1.1\r\n"));
-	cr_expect(strstr(s.seen, TERSE ? "User-Agent: test/1 HTTP/1.1\r\n" : "User-Agent: test/1\r\n"));
+	cr_expect(strstr(s.seen,
+			 TERSE ? "User-Agent: test/1 HTTP/1.1\r\n" : "User-Agent: test/1\r\n"));
 	cr_expect_null(strstr(s.seen, "Content-Type"));
 	stop_client();
 	client = NULL;

@@ -138,9 +138,9 @@ Test(http, terse_requests_say_what_they_are_given)
 Test(http, terse_targets_are_those_of_curl)
 {
 	static const char *const paths[] = {
-		"",	 "/",	  "/a/b",     "/a/../b",  "/./a",      "/a?b=/../c#d", "/a#b",
-		"?x=/y", "#/y",	  "/%20a/%2e", "/a//b?c?d", "/\xc3\xa4?b", "/a/..",	"/a?",
-		"/.a",	 "/a;b,c", "/[a]",     "/a\\b"};
+		"",	 "/",	  "/a/b", "/a/../b",   "/./a",	    "/a?b=/../c#d",
+		"/a#b",	 "?x=/y", "#/y",  "/%20a/%2e", "/a//b?c?d", "/\xc3\xa4?b",
+		"/a/..", "/a?",	  "/.a",  "/a;b,c",    "/[a]",	    "/a\\b"};
 	struct server s;
 	struct one o;
 	char plain[sizeof(s.seen)];
@@ -173,7 +173,8 @@ Test(http, terse_targets_are_those_of_curl)
 
 Test(http, terse_requests_that_are_none_are_not_sent)
 {
-	static const char *const urls[] = {"", "nonsense://x/", "http://127.0.0.1:99999/", "http://"};
+	static const char *const urls[] = {"", "nonsense://x/", "http://127.0.0.1:99999/",
+					   "http://"};
 	struct one o;
 
 	start_terse_client();

@@ -33,7 +33,6 @@ struct flight {
 	struct call *call;
 	struct caller *caller;
 	LIST_ENTRY(flight) all;
-	struct strbuf head; /* the headers that are its own, each with a NUL behind it */
 };
 
 LIST_HEAD(flights, flight);
@@ -72,7 +71,6 @@ static struct flight *flight_new(struct caller *c, struct call *call)
 	} else {
 		f = xcalloc(1, sizeof(*f));
 	}
-	strbuf_init(&f->head, HEAD_MAX);
 	f->call = call;
 	f->caller = c;
 	call->flight = f;
@@ -86,7 +84,6 @@ static void flight_free(struct caller *c, struct flight *f)
 	/* One that was still waiting has never been a request. */
 	if (f->http.method)
 		http_request_release(&f->http);
-	strbuf_release(&f->head);
 	memset(f, 0, sizeof(*f));
 	if (c->n_spare < SPARE_MAX) {
 		LIST_INSERT_HEAD(&c->spare, f, all);
@@ -178,9 +175,9 @@ static void add_header(struct strbuf *head, const char *name, const char *value)
 	strbuf_add(head, value, strlen(value) + 1);
 }
 
-/* The headers that every agent gets (agents.md §0). Each part was checked at the door to be fit for
- * a header. */
-static void set_headers(struct flight *f)
+/* The headers that every agent gets (agents.md §0); those of its own in `head`, each with a NUL
+ * behind it. Each part was checked at the door to be fit for a header. */
+static void set_headers(struct flight *f, struct strbuf *head)
 {
 	const struct call *call = f->call;
 	const struct run *run = call->run;
@@ -190,13 +187,12 @@ static void set_headers(struct flight *f)
 
 	uuid_to_text(&run->job.workflow_id, id);
 	trace_text(&trace, parent);
-	strbuf_release(&f->head); /* a poll follows */
-	add_header(&f->head, "X-Idempotency-Key: ", call->key);
-	add_header(&f->head, "X-Workflow-ID: ", id);
-	add_header(&f->head, "traceparent: ", parent);
+	add_header(head, "X-Idempotency-Key: ", call->key);
+	add_header(head, "X-Workflow-ID: ", id);
+	add_header(head, "traceparent: ", parent);
 	if (run->job.tracestate)
-		add_header(&f->head, "tracestate: ", run->job.tracestate);
-	for (const char *at = f->head.buf; at < f->head.buf + f->head.len; at += strlen(at) + 1)
+		add_header(head, "tracestate: ", run->job.tracestate);
+	for (const char *at = head->buf; at < head->buf + head->len; at += strlen(at) + 1)
 		*h++ = at;
 	if (call->scenario)
 		*h++ = call->scenario;
@@ -226,7 +222,9 @@ static void ask(struct caller *c, struct flight *f, int64_t now)
 	const struct call *call = f->call;
 	const struct agent_policy *agent = &c->house->policy.agent[call->agent->index];
 	bool submit = call->errand.kind == ERRAND_SUBMIT;
+	AUTO(strbuf_release) struct strbuf head;
 
+	strbuf_init(&head, HEAD_MAX);
 	f->http.method = submit ? "POST" : "GET";
 	f->http.url = submit ? agent->url : call->poll_url;
 	f->http.body = submit ? call->request : NULL;
@@ -236,7 +234,7 @@ static void ask(struct caller *c, struct flight *f, int64_t now)
 	f->http.done = on_done;
 	f->http.may_send = may_send;
 	f->http.owner = f;
-	set_headers(f);
+	set_headers(f, &head); /* which need not outlive http_start() */
 	set_deadline(f->call, &f->turn, agent->total_ms * 1000, now);
 	http_start(c->http, &f->http);
 }
