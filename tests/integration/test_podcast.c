@@ -271,6 +271,7 @@ static void whole_story(const char *style)
 		  " VALUES ('%s', 'tides', 'pending_cpoa_dispatch', now())",
 		  world_id(w, "task of tides"));
 	world_agents(w, "--style", style);
+	world_control(w, "{\"polls\":2}");
 	world_worker(w, "ASF_WEBSOCKET_BASE_URL=ws://asf.test/stream");
 	world_publish(w, &job);
 	expect_events(w, id);
@@ -280,6 +281,8 @@ static void whole_story(const char *style)
 		expect_task_rows(w, id, strcmp(style, "async") == 0);
 	expect_podcast_row(w, id);
 	expect_calls(w, id);
+	if (strcmp(style, "mixed") != 0)
+		cr_assert_eq(world_call_count(w, "kind=poll"), strcmp(style, "async") == 0 ? 6 : 0);
 	cr_assert(await_rows(w, "0", "SELECT count(*) FROM outbox_events", 5000));
 	same(world_rows(w, "SELECT count(*), min(version) ~ '^[0-9.]+' FROM leases"), "1|t");
 	same(world_rows(w, "SELECT count(*) FROM dead_letters"), "0");
