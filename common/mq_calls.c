@@ -10,12 +10,15 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "cpoa/clock.h"
+
 #include "mq_private.h"
 
 enum {
 	PROPERTIES_MAX = 120000, /* bytes; they and all headers must fit into one frame */
 	ARGUMENTS_MAX = 16,
 	SILENCE_SPARE_MS = 500, /* before rabbitmq-c calls it silence */
+	SILENCE_LOOK_MS = 50,	/* how often the kernel is asked, at most */
 };
 
 static amqp_bytes_t bytes_of(const char *s)
@@ -263,8 +266,12 @@ static bool silent(struct mq *mq)
 {
 	struct tcp_info info = {0};
 	socklen_t len = sizeof(info);
-	int64_t heartbeat_ms = 1000 * (int64_t)amqp_get_heartbeat(mq->conn);
+	int64_t heartbeat_ms = 1000 * (int64_t)amqp_get_heartbeat(mq->conn),
+		now_ms = clock_mono_ms();
 
+	if (now_ms < mq->look_at_ms)
+		return false;
+	mq->look_at_ms = now_ms + SILENCE_LOOK_MS;
 	return heartbeat_ms > 0 && getsockopt(mq_fd(mq), IPPROTO_TCP, TCP_INFO, &info, &len) == 0 &&
 	       info.tcpi_last_data_recv >= 2 * heartbeat_ms - SILENCE_SPARE_MS;
 }

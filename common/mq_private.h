@@ -18,6 +18,8 @@ struct mq {
 	bool channel_closed; /* by the broker; the connection can still be closed in good order */
 	bool confirms;
 	uint64_t published; /* since confirms were asked for */
+	int64_t look_at_ms; /* monotonic: when the kernel is asked again whether the peer is there
+			     */
 	struct mq_incoming in;
 };
 
