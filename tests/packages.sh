@@ -17,7 +17,7 @@ set -eu
 
 build='build-essential ca-certificates cmake ninja-build pkg-config
 	libcurl4-openssl-dev libjson-c-dev libmicrohttpd-dev libmimalloc-dev libpq-dev librabbitmq-dev
-	libssl-dev libxml2-dev uuid-dev'
+	libssl-dev libxml2-dev'
 servers='openssl postgresql-15 rabbitmq-server espeak-ng'
 test='clang clang-format clang-tidy cppcheck curl git libclang-rt-14-dev libcriterion-dev llvm
 	faketime man-db nodejs npm pgbouncer procps python3 python3-pika python3-psycopg2 shellcheck valgrind'

@@ -1,5 +1,6 @@
 /*
- * uuid: 16 bytes and their text (RFC 9562). Over libuuid. Any thread.
+ * uuid: 16 bytes and their text (RFC 9562). Any thread; but no id is drawn in the child of
+ * a fork(), which would draw its parent's.
  */
 #ifndef CPOA_UUID_H
 #define CPOA_UUID_H

@@ -1,6 +1,8 @@
 #include "cpoa/uuid.h"
 
 #include <criterion/criterion.h>
+#include <pthread.h>
+#include <stdlib.h>
 
 #include "cpoa/clock.h"
 
@@ -17,6 +19,38 @@ Test(uuid, new_ones_are_of_version_7_and_grow_with_time)
 	cr_expect_eq(a.bytes[8] >> 6, 2);
 	cr_expect_not(uuid_is_zero(&a));
 	cr_expect(uuid_is_zero(&(struct uuid){{0}}));
+}
+
+/* Several are drawn at once, by each thread its own. */
+enum { DRAWN = 100 };
+
+static void *draw(void *ids)
+{
+	for (int i = 0; i < DRAWN; i++)
+		((struct uuid *)ids)[i] = uuid_new();
+	return NULL;
+}
+
+static int compare(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct uuid));
+}
+
+Test(uuid, none_is_drawn_twice)
+{
+	struct uuid ids[3 * DRAWN];
+	pthread_t threads[2];
+
+	for (size_t i = 0; i < 2; i++)
+		cr_assert_eq(pthread_create(&threads[i], NULL, draw, ids + i * DRAWN), 0);
+	draw(ids + 2 * DRAWN);
+	for (size_t i = 0; i < 2; i++)
+		pthread_join(threads[i], NULL);
+	for (size_t i = 0; i < 3 * DRAWN; i++)
+		memset(ids[i].bytes, 0, 6); /* the time */
+	qsort(ids, 3 * DRAWN, sizeof(*ids), compare);
+	for (size_t i = 1; i < 3 * DRAWN; i++)
+		cr_expect_not(uuid_equal(&ids[i - 1], &ids[i]));
 }
 
 Test(uuid, a_name_gives_the_id_of_rfc_4122)

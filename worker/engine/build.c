@@ -8,7 +8,7 @@ static const struct {
 } libraries[] = {
 	{"librabbitmq", CPOA_LIB_RABBITMQ}, {"libpq", CPOA_LIB_PQ},
 	{"libcurl", CPOA_LIB_CURL},	    {"json-c", CPOA_LIB_JSONC},
-	{"libmicrohttpd", CPOA_LIB_MHD},    {"libuuid", CPOA_LIB_UUID},
+	{"libmicrohttpd", CPOA_LIB_MHD},
 };
 
 const char *build_compiler(void)
