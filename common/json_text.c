@@ -47,10 +47,11 @@ static size_t plain(const char *s, size_t len)
 	return at;
 }
 
-void json_add_string(struct strbuf *sb, const char *s, size_t len)
+static void add_string(struct strbuf *sb, const char *s, size_t len)
 {
 	size_t n = plain(s, len);
 
+	strbuf_grow(sb, len + 2); /* for all of it at once, but for what escapes add */
 	strbuf_addc(sb, '"');
 	while (n < len) {
 		strbuf_add(sb, s, n);
@@ -63,29 +64,133 @@ void json_add_string(struct strbuf *sb, const char *s, size_t len)
 	strbuf_addc(sb, '"');
 }
 
-/* A value ends in anything but these, so they tell whether one stands before. */
-static void separate(struct strbuf *sb)
+/* Room for `n` bytes that the caller writes one by one, and sets sb->len behind; NULL: none. */
+static char *room(struct strbuf *sb, size_t n)
+{
+	return strbuf_has_room(sb, n) || strbuf_grow(sb, n) ? sb->buf + sb->len : NULL;
+}
+
+static void wrote(struct strbuf *sb, char *end)
+{
+	*end = '\0';
+	sb->len = (size_t)(end - sb->buf);
+}
+
+/* Whether a value stands before: it ends in anything but these. */
+static bool follows(const struct strbuf *sb)
 {
 	char c = sb->len ? sb->buf[sb->len - 1] : '{';
 
-	if (c != '{' && c != '[' && c != ':')
-		strbuf_addc(sb, ',');
+	return c != '{' && c != '[' && c != ':';
 }
 
-void json_add_key(struct strbuf *sb, const char *key)
+/* The comma, and the key if there is one. */
+static void place(struct strbuf *sb, const char *key)
 {
-	separate(sb);
-	json_add_string(sb, key, strlen(key));
-	strbuf_addc(sb, ':');
+	size_t n = key ? strlen(key) : 0, comma = follows(sb);
+	char *p;
+
+	if (!key && !comma)
+		return;
+	p = room(sb, comma + (key ? n + 3 : 0));
+	if (!p)
+		return;
+	if (comma)
+		*p++ = ',';
+	if (key) {
+		*p++ = '"';
+		p = (char *)memcpy(p, key, n) + n;
+		*p++ = '"';
+		*p++ = ':';
+	}
+	wrote(sb, p);
+}
+
+void json_begin(struct strbuf *sb)
+{
+	enum { USUAL = 256 }; /* bytes: most objects are smaller */
+
+	strbuf_init(sb, JSON_TEXT_MAX);
+	strbuf_grow(sb, USUAL);
+	strbuf_addc(sb, '{');
+}
+
+char *json_end(struct strbuf *sb, size_t *len)
+{
+	strbuf_addc(sb, '}');
+	if (sb->failed)
+		BUG("a JSON text of more than %d bytes", JSON_TEXT_MAX);
+	return strbuf_detach(sb, len);
+}
+
+void json_open(struct strbuf *sb, const char *key, char bracket)
+{
+	place(sb, key);
+	strbuf_addc(sb, bracket);
+}
+
+void json_close(struct strbuf *sb, char bracket)
+{
+	strbuf_addc(sb, bracket);
 }
 
 void json_add_str(struct strbuf *sb, const char *key, const char *s)
 {
-	json_add_key(sb, key);
+	place(sb, key);
 	if (s)
-		json_add_string(sb, s, strlen(s));
+		add_string(sb, s, strlen(s));
 	else
 		strbuf_add(sb, "null", 4);
+}
+
+void json_add_num(struct strbuf *sb, const char *key, int64_t n)
+{
+	uint64_t left = n < 0 ? -(uint64_t)n : (uint64_t)n;
+	char digits[20], *first = digits + sizeof(digits);
+
+	place(sb, key);
+	do {
+		*--first = (char)('0' + left % 10);
+		left /= 10;
+	} while (left);
+	if (n < 0)
+		strbuf_addc(sb, '-');
+	strbuf_add(sb, first, (size_t)(digits + sizeof(digits) - first));
+}
+
+void json_add_bool(struct strbuf *sb, const char *key, bool b)
+{
+	place(sb, key);
+	strbuf_add(sb, b ? "true" : "false", b ? 4 : 5);
+}
+
+void json_add_text(struct strbuf *sb, const char *key, struct json_slice text)
+{
+	place(sb, key);
+	strbuf_add(sb, text.text ? text.text : "null", text.text ? text.len : 4);
+}
+
+static void add_tree(struct strbuf *sb, struct json_object *o);
+
+void json_add_obj(struct strbuf *sb, const char *key, struct json_object *o)
+{
+	place(sb, key);
+	add_tree(sb, o);
+}
+
+void json_add_members(struct strbuf *sb, struct json_object *o, const char *except)
+{
+	if (!o)
+		return;
+	json_object_object_foreach(o, key, value)
+	{
+		if (except && strcmp(key, except) == 0)
+			continue;
+		place(sb, NULL);
+		add_string(sb, key, strlen(key));
+		strbuf_addc(sb, ':');
+		add_tree(sb, value);
+	}
 }
 
 static void add_array(struct strbuf *sb, struct json_object *o)
@@ -93,58 +198,24 @@ static void add_array(struct strbuf *sb, struct json_object *o)
 	size_t n = json_object_array_length(o);
 
 	strbuf_addc(sb, '[');
-	for (size_t i = 0; i < n; i++) {
-		separate(sb);
-		json_add_tree(sb, json_object_array_get_idx(o, i));
-	}
+	for (size_t i = 0; i < n; i++)
+		json_add_obj(sb, NULL, json_object_array_get_idx(o, i));
 	strbuf_addc(sb, ']');
 }
 
-static void add_object(struct strbuf *sb, struct json_object *o)
-{
-	strbuf_addc(sb, '{');
-	json_object_object_foreach(o, key, value)
-	{
-		json_add_key(sb, key);
-		json_add_tree(sb, value);
-	}
-	strbuf_addc(sb, '}');
-}
-
-static char raw_mark; /* the userdata of a value that is written as it is */
-
-struct json_object *json_raw(const char *text, size_t len)
-{
-	struct json_object *o = json_object_new_string_len(text, (int)len);
-
-	if (!o)
-		BUG("out of memory for JSON");
-	json_object_set_userdata(o, &raw_mark, NULL);
-	return o;
-}
-
-static void add_text(struct strbuf *sb, struct json_object *o)
-{
-	const char *text = json_object_get_string(o);
-	size_t len = (size_t)json_object_get_string_len(o);
-
-	if (json_object_get_userdata(o) == &raw_mark)
-		strbuf_add(sb, text, len);
-	else
-		json_add_string(sb, text, len);
-}
-
-void json_add_tree(struct strbuf *sb, struct json_object *o)
+static void add_tree(struct strbuf *sb, struct json_object *o)
 {
 	switch (json_object_get_type(o)) {
 	case json_type_string:
-		add_text(sb, o);
+		add_string(sb, json_object_get_string(o), (size_t)json_object_get_string_len(o));
 		break;
 	case json_type_array:
 		add_array(sb, o);
 		break;
 	case json_type_object:
-		add_object(sb, o);
+		strbuf_addc(sb, '{');
+		json_add_members(sb, o, NULL);
+		strbuf_addc(sb, '}');
 		break;
 	case json_type_null:
 		strbuf_add(sb, "null", 4);
@@ -162,7 +233,7 @@ char *json_text(struct json_object *o, size_t *len)
 	struct strbuf sb;
 
 	strbuf_init(&sb, JSON_TEXT_MAX);
-	json_add_tree(&sb, o);
+	add_tree(&sb, o);
 	if (sb.failed)
 		BUG("a JSON text of more than %d bytes", JSON_TEXT_MAX);
 	return strbuf_detach(&sb, len);

@@ -204,7 +204,7 @@ static void json_pair(struct line *line, const char *key, const char *value)
 	put_quoted(line, value);
 }
 
-static void json_begin(struct line *line, enum log_level level, const char *message)
+static void begin_json(struct line *line, enum log_level level, const char *message)
 {
 	static const char *const names[] = {"debug", "info", "warn", "error"};
 	char now[CLOCK_TEXT_SIZE];
@@ -361,7 +361,7 @@ void log_line(enum log_level level, const char *message, ...)
 	line.len = 0;
 	line.full = false;
 	if (setup.format == LOG_JSON)
-		json_begin(&line, level, message);
+		begin_json(&line, level, message);
 	else
 		text_begin(&line, level, message);
 	va_start(ap, message);

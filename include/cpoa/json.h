@@ -58,27 +58,46 @@ MUST_CHECK enum json_verdict json_read_as_is(const char *text, size_t len, int d
 /* The compact text; free() it. `len` may be NULL. */
 char *json_text(struct json_object *o, size_t *len);
 
-/*
- * Writing into a buffer, whose ceiling is the caller's: no tree is built that would only be
- * printed. A comma goes in wherever a value stands before. Keys and strings are UTF-8.
- */
-void json_add_key(struct strbuf *sb, const char *key);
-void json_add_str(struct strbuf *sb, const char *key, const char *s); /* NULL: null */
-void json_add_string(struct strbuf *sb, const char *s, size_t len);   /* the value alone */
-void json_add_tree(struct strbuf *sb, struct json_object *o);	      /* likewise; NULL: null */
+/* JSON text that somebody else keeps. */
+struct json_slice {
+	const char *text; /* NULL: none */
+	size_t len;
+};
 
-/* A value that is written as the JSON text that it was made of (copied), to be printed within a
- * tree; it is good for nothing else. A new reference. */
-struct json_object *json_raw(const char *text, size_t len);
+/*
+ * Writing into a buffer: no tree is built that would only be printed. What a worker writes it
+ * writes so, and trees are for reading.
+ *
+ *	struct strbuf sb;
+ *
+ *	json_begin(&sb);			{
+ *	json_add_str(&sb, "topic", topic);	"topic":"Bees"
+ *	json_open(&sb, "voice", '{');		,"voice":{
+ *	json_add_num(&sb, "pitch", 2);		"pitch":2
+ *	json_close(&sb, '}');			}
+ *	text = json_end(&sb, NULL);		}
+ *
+ * A comma goes in wherever a value stands before. With `key` NULL the value alone is written, as in
+ * a list. A key is the caller's own and is not escaped; a string is UTF-8, and is.
+ * What a stranger has as keys goes through json_add_obj() and json_add_members().
+ */
+void json_begin(struct strbuf *sb);	       /* a new buffer, with an object in it that is open */
+char *json_end(struct strbuf *sb, size_t *len) /* closes that; free() it; `len` may be NULL */
+	__attribute__((returns_nonnull));
+void json_open(struct strbuf *sb, const char *key, char bracket); /* '{' or '[' */
+void json_close(struct strbuf *sb, char bracket);
+void json_add_str(struct strbuf *sb, const char *key, const char *s); /* NULL: null */
+void json_add_num(struct strbuf *sb, const char *key, int64_t n);
+void json_add_bool(struct strbuf *sb, const char *key, bool b);
+void json_add_text(struct strbuf *sb, const char *key, struct json_slice text); /* none: null */
+void json_add_obj(struct strbuf *sb, const char *key, struct json_object *o);	/* NULL: null */
+/* The members of an object (NULL: none), but for the one called `except` (NULL: all). */
+void json_add_members(struct strbuf *sb, struct json_object *o, const char *except);
 
 /*
  * The text of a member of the object in `text`, which json_read_as_is() has found good, and which
  * ends in a NUL. False when there is none of this name (which may hold nothing to be escaped).
  */
-struct json_slice {
-	const char *text; /* within the text searched */
-	size_t len;
-};
 bool json_member(const char *text, size_t len, const char *key, struct json_slice *out);
 
 /* Of a string's text, its opening quote and as many characters (UTF-16 units where escaped, bytes

@@ -2,6 +2,7 @@
 
 #include <criterion/criterion.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -183,20 +184,26 @@ static struct json_object *random_tree(int depth)
 
 /* ---- against json-c's own parser ---- */
 
-static char *text_by_json_c(const char *text, size_t len)
+static bool read_by_json_c(const char *text, size_t len, struct json_object **out)
 {
 	struct json_tokener *tok = json_tokener_new_ex(JSON_DEPTH_MAX + 2);
-	struct json_object *o;
-	char *out = NULL;
+	bool good;
 
 	json_tokener_set_flags(tok, JSON_TOKENER_STRICT);
-	o = json_tokener_parse_ex(tok, text, (int)len);
+	*out = json_tokener_parse_ex(tok, text, (int)len);
 	if (json_tokener_get_error(tok) == json_tokener_continue)
-		o = json_tokener_parse_ex(tok, "", 1); /* the end of a number */
-	if (json_tokener_get_error(tok) == json_tokener_success)
-		out = json_text(o, NULL);
-	json_object_put(o);
+		*out = json_tokener_parse_ex(tok, "", 1); /* the end of a number */
+	good = json_tokener_get_error(tok) == json_tokener_success;
 	json_tokener_free(tok);
+	return good;
+}
+
+static char *text_by_json_c(const char *text, size_t len)
+{
+	struct json_object *o;
+	char *out = read_by_json_c(text, len, &o) ? json_text(o, NULL) : NULL;
+
+	json_object_put(o);
 	return out;
 }
 
@@ -286,6 +293,145 @@ Test(json, the_same_trees_as_json_c)
 		agrees_with_json_c(text, len);
 		free(text);
 		json_put(&o);
+	}
+}
+
+/* ---- the writer: the same values into a text and into a tree of json-c's ---- */
+
+static void keep(struct json_object *in, const char *key, struct json_object *value)
+{
+	if (key)
+		json_object_object_add(in, key, value);
+	else
+		json_object_array_add(in, value);
+}
+
+/* Any bytes but NUL, whether or not they are UTF-8. */
+static void write_string(struct strbuf *sb, struct json_object *in, const char *key)
+{
+	static const unsigned char edges[] = {0x01, 0x1F, 0x20, '"',  '\\', '/',  0x7F, 0x80,
+					      0xC2, 0xE2, 0xED, 0xF4, 0xFF, '\n', 'a',	'b'};
+	char text[80];
+	size_t len = (size_t)roll(0, 79);
+
+	for (size_t i = 0; i < len; i++)
+		text[i] = (char)(roll(0, 2) ? 'a' : edges[roll(0, sizeof(edges) - 1)]);
+	text[len] = '\0';
+	json_add_str(sb, key, text);
+	keep(in, key, json_object_new_string(text));
+}
+
+static void write_number(struct strbuf *sb, struct json_object *in, const char *key)
+{
+	static const int64_t edges[] = {0, 1, -1, 9, 10, -10, INT64_MAX, INT64_MIN, INT32_MIN};
+	int64_t n = roll(0, 1) ? edges[roll(0, 8)] : roll(INT64_MIN, INT64_MAX) >> roll(0, 63);
+
+	json_add_num(sb, key, n);
+	keep(in, key, json_object_new_int64(n));
+}
+
+/* A tree of strangers: as it is, as its text, or its members one by one. */
+static void write_tree(struct strbuf *sb, struct json_object *in, const char *key)
+{
+	struct json_object *o = random_tree(2);
+	size_t len;
+	char *text = json_text(o, &len);
+
+	if (roll(0, 1)) {
+		json_add_text(sb, key, (struct json_slice){o ? text : NULL, len});
+	} else if (json_object_is_type(o, json_type_object)) {
+		json_open(sb, key, '{');
+		json_add_members(sb, o, "x");
+		json_close(sb, '}');
+		json_object_object_del(o, "x");
+	} else {
+		json_add_obj(sb, key, o);
+	}
+	keep(in, key, o);
+	free(text);
+}
+
+static void write_some(struct strbuf *sb, struct json_object *in, int depth)
+{
+	bool list = json_object_is_type(in, json_type_array), flag;
+	char name[16];
+
+	for (int64_t n = roll(0, 5); n > 0; n--) {
+		const char *key = list ? NULL : name;
+		struct json_object *inner;
+
+		snprintf(name, sizeof(name), "key %d", (int)n);
+		switch (roll(0, depth > 0 ? 6 : 4)) {
+		case 0:
+			json_add_str(sb, key, NULL);
+			keep(in, key, NULL);
+			break;
+		case 1:
+			flag = roll(0, 1);
+			json_add_bool(sb, key, flag);
+			keep(in, key, json_object_new_boolean(flag));
+			break;
+		case 2:
+			write_string(sb, in, key);
+			break;
+		case 3:
+			write_number(sb, in, key);
+			break;
+		case 4:
+			write_tree(sb, in, key);
+			break;
+		default:
+			flag = roll(0, 1);
+			inner = flag ? json_object_new_object() : json_object_new_array();
+			json_open(sb, key, flag ? '{' : '[');
+			write_some(sb, inner, depth - 1);
+			json_close(sb, flag ? '}' : ']');
+			keep(in, key, inner);
+		}
+	}
+}
+
+Test(json, what_the_writer_writes_json_c_reads)
+{
+	for (int i = 0; i < 50000; i++) {
+		struct json_object *meant = json_object_new_object(), *read;
+		struct strbuf sb;
+		size_t len;
+		char *text;
+
+		json_begin(&sb);
+		write_some(&sb, meant, 3);
+		text = json_end(&sb, &len);
+		cr_assert_eq(len, strlen(text));
+		cr_assert(read_by_json_c(text, len, &read), "'%s'", text);
+		cr_assert(json_object_equal(read, meant), "'%s' is not '%s'", text,
+			  json_object_to_json_string(meant));
+		json_object_put(read);
+		json_object_put(meant);
+		free(text);
+	}
+}
+
+/* What does not fit is dropped, and what stands is the beginning of what was meant. */
+Test(json, the_writer_keeps_the_ceiling)
+{
+	for (int i = 0; i < 20000; i++) {
+		struct json_object *meant = json_object_new_object();
+		struct strbuf whole, part;
+		struct rng then = rng;
+
+		strbuf_init(&whole, 1 << 20);
+		write_some(&whole, meant, 2);
+		json_object_put(meant);
+		strbuf_init(&part, (size_t)roll(0, (int64_t)whole.len + 4));
+		rng = then;
+		meant = json_object_new_object();
+		write_some(&part, meant, 2);
+		json_object_put(meant);
+		cr_assert_eq(part.failed, part.max < whole.len);
+		cr_assert(part.len <= part.max && memcmp(part.buf, whole.buf, part.len) == 0);
+		strbuf_release(&whole);
+		strbuf_release(&part);
 	}
 }
 

@@ -40,20 +40,22 @@ struct reply *iga_draw(struct run *run, const char *name, int order, const char 
 	struct call *call;
 
 	if (!run_ask(run, &iga, name, &call)) {
-		struct json_object *request = json_object_new_object(),
-				   *input = json_object_new_object();
+		struct strbuf request, input;
 
-		json_set_str(request, "prompt", prompt);
-		json_set_str(input, "prompt", prompt);
-		json_set_str(input, "idempotency_key_for_iga", call->key);
+		json_begin(&request);
+		json_add_str(&request, "prompt", prompt);
+		json_begin(&input);
+		json_add_str(&input, "prompt", prompt);
+		json_add_str(&input, "idempotency_key_for_iga", call->key);
 		call_label(call, iga.name, order);
-		call_send(call, request, input);
+		call_send(call, &request, &input);
 	}
 	if (call_wants_summary(call) && call_reply(call)->kind == REPLY_RESULT) {
-		struct json_object *summary = json_object_new_object();
+		struct strbuf summary;
 
-		json_set_str(summary, "image_url", reply_string(call_reply(call), "image_url"));
-		call_summary(call, summary);
+		json_begin(&summary);
+		json_add_str(&summary, "image_url", reply_string(call_reply(call), "image_url"));
+		call_summary(call, &summary);
 	}
 	return call_reply(call);
 }

@@ -44,27 +44,29 @@ struct reply *pswa_weave(struct run *run, const char *topic, struct reply *web)
 	struct call *call;
 
 	if (!run_ask(run, &pswa, "pswa", &call)) {
-		struct json_object *request = json_object_new_object(),
-				   *input = json_object_new_object();
+		struct strbuf request, input;
 		const char *content = reply_string(web, "content");
 
-		json_set(request, "content", reply_raw(web, "content"));
-		json_set_str(request, "topic", topic);
-		json_set_str(input, "topic", topic);
-		json_set_num(input, "content_input_length",
+		json_begin(&request);
+		json_add_text(&request, "content", reply_member(web, "content"));
+		json_add_str(&request, "topic", topic);
+		json_begin(&input);
+		json_add_str(&input, "topic", topic);
+		json_add_num(&input, "content_input_length",
 			     (int64_t)utf8_count(content, strlen(content)));
-		json_set_str(input, "idempotency_key_for_pswa", call->key);
-		call_send(call, request, input);
+		json_add_str(&input, "idempotency_key_for_pswa", call->key);
+		call_send(call, &request, &input);
 	}
 	if (call_wants_summary(call) && call_reply(call)->kind == REPLY_RESULT) {
-		struct json_object *script = reply_body(call_reply(call)),
-				   *summary = json_object_new_object();
+		struct json_object *script = reply_body(call_reply(call));
+		struct strbuf summary;
 
-		json_set_str(summary, "script_id", json_str(script, "script_id"));
-		json_set_str(summary, "title", json_str(script, "title"));
-		json_set_num(summary, "segment_count",
+		json_begin(&summary);
+		json_add_str(&summary, "script_id", json_str(script, "script_id"));
+		json_add_str(&summary, "title", json_str(script, "title"));
+		json_add_num(&summary, "segment_count",
 			     (int64_t)json_object_array_length(json_arr(script, "segments")));
-		call_summary(call, summary);
+		call_summary(call, &summary);
 	}
 	return call_reply(call);
 }

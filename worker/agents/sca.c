@@ -27,13 +27,15 @@ static void accept(const struct call *call, struct json_object *result, struct r
 const struct agent sca = {.name = "SCA", .label = "sca", .index = AGENT_SCA, .accept = accept};
 
 /* SCA refuses a brief of more characters than it reads. */
-static struct json_object *brief(const char *title)
+static const char *brief(struct run *run, const char *title)
 {
-	size_t n = strlen(title), bytes = n;
+	size_t bytes = strlen(title);
 
+	if (utf8_count(title, bytes) <= BRIEF_MAX)
+		return title;
 	while (utf8_count(title, bytes) > BRIEF_MAX)
 		bytes = utf8_cut(title, bytes, bytes - (utf8_count(title, bytes) - BRIEF_MAX));
-	return json_object_new_string_len(title, (int)bytes);
+	return arena_strndup(&run->arena, title, bytes);
 }
 
 struct reply *sca_craft(struct run *run, const char *name, int order, struct json_object *info)
@@ -41,24 +43,28 @@ struct reply *sca_craft(struct run *run, const char *name, int order, struct jso
 	struct call *call;
 
 	if (!run_ask(run, &sca, name, &call)) {
-		struct json_object *request = json_object_new_object(),
-				   *input = json_object_new_object();
+		const char *id = json_str(info, "topic_id"),
+			   *title = json_str(info, "title_suggestion");
+		struct strbuf request, input;
 
-		json_set_str(request, "topic_id", json_str(info, "topic_id"));
-		json_set(request, "content_brief", brief(json_str(info, "title_suggestion")));
-		json_set_ref(request, "topic_info", info);
-		json_set_str(input, "topic_id", json_str(info, "topic_id"));
-		json_set_str(input, "topic_title", json_str(info, "title_suggestion"));
-		json_set_str(input, "idempotency_key_for_sca", call->key);
+		json_begin(&request);
+		json_add_str(&request, "topic_id", id);
+		json_add_str(&request, "content_brief", brief(run, title));
+		json_add_obj(&request, "topic_info", info);
+		json_begin(&input);
+		json_add_str(&input, "topic_id", id);
+		json_add_str(&input, "topic_title", title);
+		json_add_str(&input, "idempotency_key_for_sca", call->key);
 		call_label(call, sca.name, order);
-		call_send(call, request, input);
+		call_send(call, &request, &input);
 	}
 	if (call_wants_summary(call) && call_reply(call)->kind == REPLY_RESULT) {
-		struct json_object *summary = json_object_new_object();
+		struct strbuf summary;
 
-		json_set_str(summary, "snippet_id", reply_string(call_reply(call), "snippet_id"));
-		json_set_str(summary, "title", reply_string(call_reply(call), "title"));
-		call_summary(call, summary);
+		json_begin(&summary);
+		json_add_str(&summary, "snippet_id", reply_string(call_reply(call), "snippet_id"));
+		json_add_str(&summary, "title", reply_string(call_reply(call), "title"));
+		call_summary(call, &summary);
 	}
 	return call_reply(call);
 }

@@ -25,11 +25,12 @@ struct reply *store_topic(struct run *run, const struct uuid *id)
 	uuid_to_text(id, text);
 	snprintf(name, sizeof(name), "topic_%s", text);
 	if (!run_ask(run, &store, name, &call)) {
-		struct json_object *request = json_object_new_object();
+		struct strbuf request;
 
-		json_set_str(request, "topic_id", text);
+		json_begin(&request);
+		json_add_str(&request, "topic_id", text);
 		call_label(call, store.name, 0);
-		call_send(call, request, NULL);
+		call_send(call, &request, NULL);
 	}
 	return call_reply(call);
 }

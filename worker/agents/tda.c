@@ -40,23 +40,25 @@ struct reply *tda_discover(struct run *run, const char *row_name, const char *qu
 	struct call *call;
 
 	if (!run_ask(run, &tda, "tda", &call)) {
-		struct json_object *request = json_object_new_object(), *input;
+		struct strbuf request, input;
 
-		json_set_str(request, "query", query);
-		json_set_num(request, "limit", limit);
-		input = json_object_new_object();
-		json_set_str(input, "query", query);
-		json_set_num(input, "limit", limit);
-		json_set_str(input, "idempotency_key_for_tda", call->key);
+		json_begin(&request);
+		json_add_str(&request, "query", query);
+		json_add_num(&request, "limit", limit);
+		json_begin(&input);
+		json_add_str(&input, "query", query);
+		json_add_num(&input, "limit", limit);
+		json_add_str(&input, "idempotency_key_for_tda", call->key);
 		call_label(call, row_name, 1);
-		call_send(call, request, input);
+		call_send(call, &request, &input);
 	}
 	if (call_wants_summary(call) && call_reply(call)->kind == REPLY_RESULT) {
-		struct json_object *summary = json_object_new_object();
+		struct strbuf summary;
 
-		json_set_num(summary, "topic_count",
+		json_begin(&summary);
+		json_add_num(&summary, "topic_count",
 			     (int64_t)json_object_array_length(tda_topics(call_reply(call))));
-		call_summary(call, summary);
+		call_summary(call, &summary);
 	}
 	return call_reply(call);
 }

@@ -28,35 +28,44 @@ static void accept(const struct call *call, struct json_object *result, struct r
 
 const struct agent vfa = {.name = "VFA", .label = "vfa", .index = AGENT_VFA, .accept = accept};
 
+/* NULL: an empty one. */
+static void add_voice(struct strbuf *sb, const char *key, struct json_object *voice)
+{
+	json_open(sb, key, '{');
+	json_add_members(sb, voice, NULL);
+	json_close(sb, '}');
+}
+
 struct reply *vfa_forge(struct run *run, struct reply *written, struct json_object *voice)
 {
 	struct call *call;
 
 	if (!run_ask(run, &vfa, "vfa", &call)) {
-		struct json_object *request = json_object_new_object(),
-				   *input = json_object_new_object();
 		struct json_object *script = reply_body(written);
-		struct json_object *params =
-			voice ? json_object_get(voice) : json_object_new_object();
+		struct strbuf request, input;
 
 		/* As it stands in its row, rather than printed again. */
-		json_set(request, "script", json_raw(written->text, written->text_len));
-		json_set_ref(request, "voice_params", params);
-		json_set_str(input, "script_id", json_str(script, "script_id"));
-		json_set_str(input, "title", json_str(script, "title"));
-		json_set(input, "voice_params_input", params);
-		json_set_str(input, "idempotency_key_for_vfa", call->key);
-		call_send(call, request, input);
+		json_begin(&request);
+		json_add_text(&request, "script",
+			      (struct json_slice){written->text, written->text_len});
+		add_voice(&request, "voice_params", voice);
+		json_begin(&input);
+		json_add_str(&input, "script_id", json_str(script, "script_id"));
+		json_add_str(&input, "title", json_str(script, "title"));
+		add_voice(&input, "voice_params_input", voice);
+		json_add_str(&input, "idempotency_key_for_vfa", call->key);
+		call_send(call, &request, &input);
 	}
 	if (call_wants_summary(call) && call_reply(call)->kind == REPLY_RESULT) {
-		struct json_object *result = reply_body(call_reply(call)),
-				   *summary = json_object_new_object();
+		struct json_object *result = reply_body(call_reply(call));
+		struct strbuf summary;
 
-		json_set_str(summary, "status", json_str(result, "status"));
-		json_set_str(summary, "audio_gcs_uri", json_str(result, "audio_filepath"));
-		json_set_str(summary, "stream_id", json_str(result, "stream_id"));
-		json_set_ref(summary, "tts_settings_used", json_any(result, "tts_settings_used"));
-		call_summary(call, summary);
+		json_begin(&summary);
+		json_add_str(&summary, "status", json_str(result, "status"));
+		json_add_str(&summary, "audio_gcs_uri", json_str(result, "audio_filepath"));
+		json_add_str(&summary, "stream_id", json_str(result, "stream_id"));
+		json_add_obj(&summary, "tts_settings_used", json_any(result, "tts_settings_used"));
+		call_summary(call, &summary);
 	}
 	return call_reply(call);
 }

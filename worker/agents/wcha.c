@@ -46,27 +46,29 @@ struct reply *wcha_harvest(struct run *run, const char *topic)
 	struct call *call;
 
 	if (!run_ask(run, &wcha, "wcha", &call)) {
-		struct json_object *request = json_object_new_object(),
-				   *input = json_object_new_object();
+		struct strbuf request, input;
 
-		json_set_str(request, "topic", topic);
-		json_set(request, "use_search", json_object_new_boolean(1));
-		json_set_str(input, "topic", topic);
-		json_set_str(input, "idempotency_key_for_wcha", call->key);
-		call_send(call, request, input);
+		json_begin(&request);
+		json_add_str(&request, "topic", topic);
+		json_add_bool(&request, "use_search", true);
+		json_begin(&input);
+		json_add_str(&input, "topic", topic);
+		json_add_str(&input, "idempotency_key_for_wcha", call->key);
+		call_send(call, &request, &input);
 	}
 	if (call_wants_summary(call) && call_reply(call)->kind == REPLY_RESULT) {
-		struct json_object *body = reply_body(call_reply(call)),
-				   *summary = json_object_new_object();
+		struct json_object *body = reply_body(call_reply(call));
 		const char *content = json_str(body, "content");
+		struct strbuf summary;
 
-		json_set_num(summary, "content_length",
+		json_begin(&summary);
+		json_add_num(&summary, "content_length",
 			     (int64_t)utf8_count(content, strlen(content)));
-		json_set_ref(summary, "source_urls", json_arr(body, "source_urls"));
-		json_set_str(summary, "message", json_str(body, "message"));
+		json_add_obj(&summary, "source_urls", json_arr(body, "source_urls"));
+		json_add_str(&summary, "message", json_str(body, "message"));
 		if (json_arr(body, "sources"))
-			json_set_ref(summary, "sources", json_arr(body, "sources"));
-		call_summary(call, summary);
+			json_add_obj(&summary, "sources", json_arr(body, "sources"));
+		call_summary(call, &summary);
 	}
 	return call_reply(call);
 }

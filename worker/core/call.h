@@ -24,6 +24,7 @@
 #include <stdint.h>
 
 #include "cpoa/backoff.h"
+#include "cpoa/json.h"
 #include "cpoa/mailbox.h"
 #include "cpoa/uuid.h"
 
@@ -66,11 +67,9 @@ const char *reply_kind_name(enum reply_kind kind);
 struct json_object *reply_body(struct reply *reply);
 const char *reply_string(struct reply *reply, const char *key);
 
-/* One member of the body, without reading the others: a new reference; NULL: none, or null. */
-struct json_object *reply_member(struct reply *reply, const char *key);
-
-/* The same, to be written into a request as it stands (json_raw). */
-struct json_object *reply_raw(struct reply *reply, const char *key);
+/* The text of one member of the body, without reading the others: to be written on as it stands
+ * (json_add_text). */
+struct json_slice reply_member(const struct reply *reply, const char *key);
 
 /*
  * The beginning of a member that is a string, without reading the rest: at least `max` bytes where

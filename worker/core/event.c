@@ -49,28 +49,25 @@ static void add_uuid(struct strbuf *sb, const char *key, const struct uuid *id)
 	json_add_str(sb, key, text);
 }
 
-static void add_tree(struct strbuf *sb, const char *key, struct json_object *o)
+static void add_object(struct strbuf *sb, const char *key, const char *text)
 {
-	json_add_key(sb, key);
-	json_add_tree(sb, o);
+	json_add_text(sb, key, (struct json_slice){text, text ? strlen(text) : 0});
 }
 
 static void add_ui(struct strbuf *sb, const struct job *job, const struct event_parts *parts)
 {
-	json_add_key(sb, "ui");
-	strbuf_addc(sb, '{');
+	json_open(sb, "ui", '{');
 	json_add_str(sb, "client_id", job->client_id);
 	json_add_str(sb, "event_name", parts->ui_event);
-	add_tree(sb, "data", parts->ui);
-	strbuf_addc(sb, '}');
+	add_object(sb, "data", parts->ui);
+	json_close(sb, '}');
 }
 
 static void add_data(struct strbuf *sb, const struct run *run, const struct event_parts *parts)
 {
 	const struct job *job = &run->job;
 
-	json_add_key(sb, "data");
-	strbuf_addc(sb, '{');
+	json_open(sb, "data", '{');
 	add_uuid(sb, "workflow_id", &job->workflow_id);
 	json_add_str(sb, "workflow_type", job->workflow->type);
 	json_add_str(sb, "status", parts->status);
@@ -81,13 +78,13 @@ static void add_data(struct strbuf *sb, const struct run *run, const struct even
 		add_uuid(sb, "user_id", &job->user_id);
 	json_add_str(sb, "client_id", job->client_id);
 	json_add_str(sb, "idempotency_key", job->key);
-	add_tree(sb, "result", parts->result);
-	add_tree(sb, "error", parts->error);
+	add_object(sb, "result", parts->result);
+	add_object(sb, "error", parts->error);
 	if (job->client_id && parts->ui)
 		add_ui(sb, job, parts);
 	if (parts->stream)
-		add_tree(sb, "stream", parts->stream);
-	strbuf_addc(sb, '}');
+		add_object(sb, "stream", parts->stream);
+	json_close(sb, '}');
 }
 
 static void add_trace(struct strbuf *sb, const struct run *run)
@@ -101,31 +98,46 @@ static void add_trace(struct strbuf *sb, const struct run *run)
 		json_add_str(sb, "tracestate", run->job.tracestate);
 }
 
+/* "aethercast.cpoa.podcast_generation.completed" */
+static void add_type(struct strbuf *sb, const char *workflow, enum event_kind kind)
+{
+	char text[128];
+
+	snprintf(text, sizeof(text), "aethercast.cpoa.%s.%s", workflow, kind_names[kind]);
+	json_add_str(sb, "type", text);
+}
+
+/* Ten digits, so that they sort as text. */
+static void add_sequence(struct strbuf *sb, unsigned sequence)
+{
+	char text[11] = "0000000000";
+
+	for (int i = 9; sequence; sequence /= 10)
+		text[i--] = (char)('0' + sequence % 10);
+	json_add_str(sb, "sequence", text);
+}
+
 static char *event_text(const struct run *run, const struct event_parts *parts,
 			const struct uuid *id, size_t *len)
 {
-	char text[CLOCK_TEXT_SIZE + 128];
+	enum { ENVELOPE = 1024 }; /* bytes, with some to spare */
+	char time[CLOCK_TEXT_SIZE];
 	struct strbuf sb;
 
-	strbuf_init(&sb, JSON_TEXT_MAX);
-	strbuf_grow(&sb, 1024);
-	strbuf_addc(&sb, '{');
+	json_begin(&sb);
+	strbuf_grow(&sb, ENVELOPE + (parts->result ? strlen(parts->result) : 0));
 	json_add_str(&sb, "specversion", "1.0");
 	add_uuid(&sb, "id", id);
 	json_add_str(&sb, "source", "/cpoa");
-	snprintf(text, sizeof(text), "aethercast.cpoa.%s.%s", run->job.workflow->type,
-		 kind_names[parts->kind]);
-	json_add_str(&sb, "type", text);
+	add_type(&sb, run->job.workflow->type, parts->kind);
 	add_uuid(&sb, "subject", &run->job.workflow_id);
-	clock_text(text, run->now_us);
-	json_add_str(&sb, "time", text);
+	clock_text(time, run->now_us);
+	json_add_str(&sb, "time", time);
 	json_add_str(&sb, "datacontenttype", "application/json");
-	snprintf(text, sizeof(text), "%010u", parts->sequence);
-	json_add_str(&sb, "sequence", text);
+	add_sequence(&sb, parts->sequence);
 	add_trace(&sb, run);
 	add_data(&sb, run, parts);
-	strbuf_addc(&sb, '}');
-	return strbuf_detach(&sb, len);
+	return json_end(&sb, len);
 }
 
 /* ---- the interface ---- */

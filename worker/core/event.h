@@ -8,7 +8,6 @@
 #ifndef CORE_EVENT_H
 #define CORE_EVENT_H
 
-#include <json-c/json.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -48,16 +47,17 @@ struct event {
 	unsigned tries;	      /* connections that were lost over it */
 };
 
-/* What distinguishes one event from another; NULL: absent. The json objects are borrowed. */
+/* What distinguishes one event from another; NULL: absent. All of it is borrowed. */
 struct event_parts {
 	enum event_kind kind;
 	unsigned sequence;
-	const char *status;	/* "in_progress" … */
-	const char *ui_event;	/* "generation_status" or "task_error" */
-	struct json_object *ui; /* its data */
-	struct json_object *result;
-	struct json_object *error;
-	struct json_object *stream;
+	const char *status;   /* "in_progress" … */
+	const char *ui_event; /* "generation_status" or "task_error" */
+	/* JSON objects as text: */
+	const char *ui; /* its data */
+	const char *result;
+	const char *error;
+	const char *stream;
 };
 
 /* The id that the event with this sequence has or will have. */

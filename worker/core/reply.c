@@ -44,27 +44,13 @@ const char *reply_string(struct reply *reply, const char *key)
 	return json_str(reply_body(reply), key);
 }
 
-struct json_object *reply_member(struct reply *reply, const char *key)
+struct json_slice reply_member(const struct reply *reply, const char *key)
 {
-	struct json_object *member = NULL;
-	struct json_slice slice;
-	struct err e;
+	struct json_slice member = {0};
 
-	if (reply->body)
-		return json_object_get(json_any(reply->body, key));
-	if (reply->text && json_member(reply->text, reply->text_len, key, &slice) &&
-	    json_read(slice.text, slice.len, STORED_DEPTH, JSON_MEND, &member, &e) != JSON_OK)
-		BUG("a member of a reply that was stored cannot be read: %s", e.text);
+	if (reply->text && !json_member(reply->text, reply->text_len, key, &member))
+		member.text = NULL;
 	return member;
-}
-
-struct json_object *reply_raw(struct reply *reply, const char *key)
-{
-	struct json_slice slice;
-
-	if (!reply->text || !json_member(reply->text, reply->text_len, key, &slice))
-		return NULL;
-	return json_raw(slice.text, slice.len);
 }
 
 char *reply_start(struct reply *reply, const char *key, size_t max)
@@ -147,16 +133,15 @@ char *call_reply_text(const struct call *call, size_t *len)
 	const struct reply *r = &call->reply;
 	struct strbuf sb;
 
-	strbuf_init(&sb, MENDED_MAX);
-	strbuf_grow(&sb, r->text_len + 128);
-	strbuf_addf(&sb, "{\"kind\":\"%s\",\"http_status\":%d,\"polled\":%s", kind_names[r->kind],
-		    r->http_status, r->polled ? "true" : "false");
+	json_begin(&sb);
+	strbuf_grow(&sb, r->text_len);
+	json_add_str(&sb, "kind", kind_names[r->kind]);
+	json_add_num(&sb, "http_status", r->http_status);
+	json_add_bool(&sb, "polled", r->polled);
 	json_add_str(&sb, "error", r->error);
 	/* As it is: printing it again would cost what reading it again would. */
-	json_add_key(&sb, "body");
-	strbuf_add(&sb, r->text ? r->text : "null", r->text ? r->text_len : 4);
-	strbuf_addc(&sb, '}');
-	return strbuf_detach(&sb, len);
+	json_add_text(&sb, "body", (struct json_slice){r->text, r->text_len});
+	return json_end(&sb, len);
 }
 
 bool call_reply_read(struct call *call, const char *text, size_t len)
@@ -196,20 +181,17 @@ bool call_reply_read(struct call *call, const char *text, size_t len)
 
 char *call_error_text(const struct call *call)
 {
-	struct json_object *o;
-	char *text;
+	struct strbuf sb;
 
 	if (call->reply.kind == REPLY_RESULT)
 		return NULL;
 	/* An item tells in its own words (agents.md §1.3: message, sca_response). */
 	if (!call->agent && call->reply.text)
 		return xstrndup(call->reply.text, call->reply.text_len);
-	o = json_object_new_object();
-	json_set_str(o, "kind", kind_names[call->reply.kind]);
-	json_set_str(o, "message", call->reply.error);
+	json_begin(&sb);
+	json_add_str(&sb, "kind", kind_names[call->reply.kind]);
+	json_add_str(&sb, "message", call->reply.error);
 	if (call->reply.http_status)
-		json_set_num(o, "http_status", call->reply.http_status);
-	text = json_text(o, NULL);
-	json_put(&o);
-	return text;
+		json_add_num(&sb, "http_status", call->reply.http_status);
+	return json_end(&sb, NULL);
 }

@@ -112,9 +112,20 @@ static void begin_pass(struct run *run, int64_t wall_us)
 	read_args(run);
 }
 
+/* What a client's page shows of a run in progress. free() it. */
+static char *status_ui(const char *message, const char *stage)
+{
+	struct strbuf ui;
+
+	json_begin(&ui);
+	json_add_str(&ui, "message", message);
+	json_add_str(&ui, "stage", stage);
+	return json_end(&ui, NULL);
+}
+
 static void tell_started(struct run *run)
 {
-	struct json_object *ui = json_object_new_object();
+	char *ui = status_ui(run->job.workflow->started_message, "initialization");
 	struct event_parts parts = {
 		.kind = EVENT_STARTED,
 		.sequence = run->sequence_base + 1,
@@ -123,10 +134,8 @@ static void tell_started(struct run *run)
 		.ui = ui,
 	};
 
-	json_set_str(ui, "message", run->job.workflow->started_message);
-	json_set_str(ui, "stage", "initialization");
 	mail_append(&run->change.events, &event_make(run, &parts)->mail);
-	json_put(&ui);
+	free(ui);
 }
 
 /* What it holds, and what its last event could be as large as. */
@@ -250,10 +259,9 @@ static void add_save(struct run *run, enum save_kind kind, char *text)
 	*link = save;
 }
 
-void run_save(struct run *run, enum save_kind kind, struct json_object *row)
+void run_save(struct run *run, enum save_kind kind, struct strbuf *row)
 {
-	add_save(run, kind, json_text(row, NULL));
-	json_put(&row);
+	add_save(run, kind, json_end(row, NULL));
 }
 
 void run_save_stage(struct run *run, const char *stage)
@@ -289,7 +297,7 @@ void run_stage(struct run *run, const char *name, const char *message)
 void run_tell_stage(struct run *run)
 {
 	struct stage *stage = &run->stage;
-	struct json_object *ui;
+	char *ui;
 	struct event_parts parts = {
 		.kind = EVENT_PROGRESS,
 		.sequence = stage->sequence,
@@ -304,12 +312,9 @@ void run_tell_stage(struct run *run)
 		run->untold++;
 		return;
 	}
-	ui = json_object_new_object();
-	json_set_str(ui, "message", stage->message);
-	json_set_str(ui, "stage", stage->name);
-	parts.ui = ui;
+	parts.ui = ui = status_ui(stage->message, stage->name);
 	mail_append(&run->change.fleeting, &event_make(run, &parts)->mail);
-	json_put(&ui);
+	free(ui);
 }
 
 /* ---- the end ---- */
@@ -327,59 +332,85 @@ static enum event_kind event_of(enum run_status status)
 }
 
 /* What an unchanged ASF shows its user: the terminal one of agents.md §1.1 step 11. */
-static void make_ui(const struct run *run, struct ending *ending)
+static char *usual_ui(const struct run *run, struct ending *ending)
 {
 	const char *status = run_status_name(ending->status),
 		   *message = run->job.workflow->completed_message;
 	bool well = ending->status == STATUS_COMPLETED;
+	struct strbuf ui;
 	char text[64];
 
 	snprintf(text, sizeof(text), "Task ended with status: %s", status);
 	if (!well)
 		message = ending->error ? ending->error : text;
+	json_begin(&ui);
+	json_add_str(&ui, "message", message);
+	json_add_str(&ui, "stage", "finalization");
+	json_add_str(&ui, "final_status", status);
+	json_add_bool(&ui, "is_terminal", true);
 	ending->ui_event = well ? "generation_status" : "task_error";
-	ending->ui = json_object_new_object();
-	json_set_str(ending->ui, "message", message);
-	json_set_str(ending->ui, "stage", "finalization");
-	json_set_str(ending->ui, "final_status", status);
-	json_set(ending->ui, "is_terminal", json_object_new_boolean(1));
+	return json_end(&ui, NULL);
+}
+
+static char *context_text(const struct run *run, struct strbuf *context)
+{
+	struct strbuf own;
+
+	if (run->unknown_user) {
+		if (!context) {
+			json_begin(&own);
+			context = &own;
+		}
+		json_add_str(context, "warning",
+			     "user_id is in no row of users and was stored as NULL");
+	}
+	return context ? json_end(context, NULL) : NULL;
+}
+
+static char *text_of(struct strbuf *object)
+{
+	return object ? json_end(object, NULL) : NULL;
+}
+
+static struct event *terminal_event(struct run *run, struct ending *ending)
+{
+	char *result = text_of(ending->result), *error = text_of(ending->error_details),
+	     *ui = text_of(ending->ui), *stream = text_of(ending->stream);
+	struct event_parts parts = {
+		.kind = event_of(ending->status),
+		.sequence = run->change.sequence,
+		.status = run_status_name(ending->status),
+		.result = result,
+		.error = error,
+		.stream = stream,
+	};
+	struct event *event;
+
+	if (!ui && run->job.client_id)
+		ui = usual_ui(run, ending);
+	parts.ui = ui;
+	parts.ui_event = ending->ui_event;
+	event = event_make(run, &parts);
+	free(result);
+	free(error);
+	free(ui);
+	free(stream);
+	return event;
 }
 
 enum progress run_end(struct run *run, struct ending *ending)
 {
 	struct change *change = &run->change;
-	struct event_parts parts = {
-		.kind = event_of(ending->status),
-		.status = run_status_name(ending->status),
-		.result = ending->result,
-		.error = ending->error_details,
-		.stream = ending->stream,
-	};
 
 	assert(!change->ended && (ending->status != STATUS_FAILED || ending->code));
-	if (!ending->ui && run->job.client_id)
-		make_ui(run, ending);
-	parts.ui = ending->ui;
-	parts.ui_event = ending->ui_event;
 	run_tell_stage(run);
-	parts.sequence = change->sequence = ++run->sequence;
+	change->sequence = ++run->sequence;
 	change->ended = true;
 	change->status = ending->status;
 	change->reason = ending->code;
 	change->error = ending->error ? xstrdup(ending->error) : NULL;
-	if (run->unknown_user) {
-		if (!ending->context)
-			ending->context = json_object_new_object();
-		json_set_str(ending->context, "warning",
-			     "user_id is in no row of users and was stored as NULL");
-	}
-	change->context = ending->context ? json_text(ending->context, NULL) : NULL;
-	change->terminal = event_make(run, &parts);
+	change->context = context_text(run, ending->context);
+	change->terminal = terminal_event(run, ending);
 	mail_append(&change->events, &change->terminal->mail);
-	json_put(&ending->context);
-	json_put(&ending->result);
-	json_put(&ending->error_details);
-	json_put(&ending->ui);
-	json_put(&ending->stream);
 	return RUN_ENDED;
 }

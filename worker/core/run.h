@@ -7,9 +7,12 @@
  *
  *	struct call *call;
  *
- *	if (!run_ask(run, &pswa, "pswa", &call))
- *		call_send(call, request, input);        asked for the first time: it is planned with
- * this return call_reply(call);                        NULL until it has landed
+ *	if (!run_ask(run, &pswa, "pswa", &call)) {
+ *		json_begin(&request);          asked for the first time: it is planned
+ *		json_add_str(&request, "topic", topic);
+ *		call_send(call, &request, NULL);
+ *	}
+ *	return call_reply(call);               NULL until it has landed
  *
  * So it reads in a straight line, holds no thread while an agent thinks, fans out by asking for
  * several names before it returns, and a workflow that was taken over after a crash runs through
@@ -180,22 +183,25 @@ bool run_unref(struct run *run);
  */
 bool run_ask(struct run *run, const struct agent *agent, const char *name, struct call **call);
 
-/* The body of its request and the row's input (input NULL: the request itself); both are taken
- * over. */
-void call_send(struct call *call, struct json_object *request, struct json_object *input);
+/*
+ * The body of its request and the row's input (input NULL: the request itself); both are taken
+ * over. Here as below, what is taken over is an object that json_begin() has opened: it is closed
+ * and released by whom it is given to.
+ */
+void call_send(struct call *call, struct strbuf *request, struct strbuf *input);
 
 /* Its reply, or NULL while it has not landed. */
 struct reply *call_reply(struct call *call);
 
 /* What the row is to show of its result (taken over). Set once, in the pass in which it landed;
  * later settings are ignored. */
-void call_summary(struct call *call, struct json_object *summary);
+void call_summary(struct call *call, struct strbuf *summary);
 bool call_wants_summary(const struct call *call);
 
 /* A row for work of ours that is done at once: no request, landed as it is made. Does nothing when
- * it is there already. */
+ * it is there already. Takes over `input` and `output`. */
 void run_note(struct run *run, const char *agent_name, const char *name, int order,
-	      struct json_object *input, struct json_object *output);
+	      struct strbuf *input, struct strbuf *output);
 
 /* The calls that follow belong to this stage; its progress is told with the first of them. */
 void run_stage(struct run *run, const char *name, const char *message);
@@ -205,11 +211,11 @@ void run_stage(struct run *run, const char *name, const char *message);
  * asked for (with `input`, taken over), landed by item_end() in a later pass or the same.
  */
 struct call *run_item(struct run *run, const char *agent_name, const char *name, int order,
-		      struct json_object *input);
+		      struct strbuf *input);
 
 /* Ends an item with what the row is to show (taken over), or with an error (NULL: it went well).
  * Does nothing to one that has ended. */
-void item_end(struct call *item, struct json_object *output, const char *error);
+void item_end(struct call *item, struct strbuf *output, const char *error);
 
 /* Whether a call of this name landed in this very pass: what is to be written once is written now.
  */
@@ -226,7 +232,7 @@ enum { CALL_NAME_SIZE = NAME_MAX_BYTES + 1 };
 void call_name(char out[CALL_NAME_SIZE], const char *prefix, const char *id);
 
 /* Writes a row beside (takes over `row`). */
-void run_save(struct run *run, enum save_kind kind, struct json_object *row);
+void run_save(struct run *run, enum save_kind kind, struct strbuf *row);
 
 /* The cpoa_status of the podcast that the job's task_id names. */
 void run_save_stage(struct run *run, const char *stage);
@@ -251,7 +257,7 @@ struct ending {
 	const char
 		*code; /* of the failure: the dead letter's reason; NULL unless failed. A literal */
 	const char *error; /* error_message; NULL: none. Copied */
-	struct json_object *context, *result, *error_details, *ui, *stream;
+	struct strbuf *context, *result, *error_details, *ui, *stream; /* NULL: none */
 	const char *ui_event;
 };
 

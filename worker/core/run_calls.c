@@ -17,6 +17,18 @@ static struct call *find(const struct run *run, const char *name)
 	return NULL;
 }
 
+/* <the job's key>_<name> */
+static const char *key_of(struct run *run, const char *name)
+{
+	size_t n = strlen(run->job.key), more = strlen(name) + 1;
+	char *key = arena_alloc(&run->arena, n + 1 + more);
+
+	memcpy(key, run->job.key, n);
+	key[n] = '_';
+	memcpy(key + n + 1, name, more);
+	return key;
+}
+
 static struct call *add(struct run *run, const struct agent *agent, const char *name)
 {
 	struct call *call = arena_alloc(&run->arena, sizeof(*call));
@@ -28,7 +40,7 @@ static struct call *add(struct run *run, const struct agent *agent, const char *
 	/* Named, not drawn: whoever runs this workflow gives the same call the same id and the same
 	 * key. */
 	call->id = uuid_part(&run->job.workflow_id, name, strlen(name));
-	call->key = arena_printf(&run->arena, "%s_%s", run->job.key, name);
+	call->key = key_of(run, name);
 	call->agent_name = agent ? agent->name : NULL;
 	call->answer.retry_after_ms = -1;
 	*run->calls_tail = call;
@@ -75,15 +87,29 @@ static const char *scenario_for(struct run *run, const struct agent *agent)
 	return arena_printf(&run->arena, "X-Test-Scenario: %s", scenario);
 }
 
-void call_send(struct call *call, struct json_object *request, struct json_object *input)
+/* Drops what was written and is not wanted. */
+static void drop(struct strbuf *sb)
+{
+	if (sb)
+		strbuf_release(sb);
+}
+
+/* As long as what it holds: a request stands by as long as its agent takes. */
+static char *tight(char *text, size_t len)
+{
+	return xrealloc(text, len + 1);
+}
+
+void call_send(struct call *call, struct strbuf *request, struct strbuf *input)
 {
 	assert(call->state != CALL_LANDED && !call->request);
-	call->request = json_text(request, &call->request_len);
+	call->request = json_end(request, &call->request_len);
+	call->request = tight(call->request, call->request_len);
 	call->scenario = scenario_for(call->run, call->agent);
 	if (call->news & CALL_NEW)
-		call->input = json_text(input ? input : request, NULL);
-	json_put(&request);
-	json_put(&input);
+		call->input = input ? json_end(input, NULL) : xstrdup(call->request);
+	else
+		drop(input);
 }
 
 struct reply *call_reply(struct call *call)
@@ -96,70 +122,72 @@ bool call_wants_summary(const struct call *call)
 	return (call->news & CALL_ENDED) && !call->summary;
 }
 
-void call_summary(struct call *call, struct json_object *summary)
+void call_summary(struct call *call, struct strbuf *summary)
 {
 	if (call_wants_summary(call))
-		call->summary = json_text(summary, NULL);
-	json_put(&summary);
+		call->summary = json_end(summary, NULL);
+	else
+		drop(summary);
 }
 
 void run_note(struct run *run, const char *agent_name, const char *name, int order,
-	      struct json_object *input, struct json_object *output)
+	      struct strbuf *input, struct strbuf *output)
 {
 	struct call *call = find(run, name);
 
-	if (!call) {
-		call = add(run, NULL, name);
-		call->news = CALL_NEW | CALL_ENDED;
-		call->state = CALL_LANDED;
-		call->agent_name = agent_name;
-		call->order = order;
-		call->stage = run->stage.name;
-		call->planned_us = call->landed_us = run->now_us;
-		call->input = json_text(input, NULL);
-		call->summary = json_text(output, NULL);
+	if (call) {
+		drop(input);
+		drop(output);
+		return;
 	}
-	json_put(&input);
-	json_put(&output);
+	call = add(run, NULL, name);
+	call->news = CALL_NEW | CALL_ENDED;
+	call->state = CALL_LANDED;
+	call->agent_name = agent_name;
+	call->order = order;
+	call->stage = run->stage.name;
+	call->planned_us = call->landed_us = run->now_us;
+	call->input = json_end(input, NULL);
+	call->summary = json_end(output, NULL);
 }
 
 /* ---- items ---- */
 
 struct call *run_item(struct run *run, const char *agent_name, const char *name, int order,
-		      struct json_object *input)
+		      struct strbuf *input)
 {
 	struct call *item = find(run, name);
 
-	if (!item) {
-		item = add(run, NULL, name);
-		item->news = CALL_NEW;
-		item->agent_name = agent_name;
-		item->order = order;
-		item->planned_us = run->now_us;
-		item->input = json_text(input, NULL);
+	if (item) {
+		drop(input);
+		return item;
 	}
-	json_put(&input);
+	item = add(run, NULL, name);
+	item->news = CALL_NEW;
+	item->agent_name = agent_name;
+	item->order = order;
+	item->planned_us = run->now_us;
+	item->input = json_end(input, NULL);
 	return item;
 }
 
-static void item_failed(struct call *item, struct json_object *output, const char *error)
+void item_end(struct call *item, struct strbuf *output, const char *error)
 {
-	reply_failure(&item->reply, REPLY_REPORTED, output, "%s", error);
-	reply_write(&item->reply);
-}
+	struct reply *reply = &item->reply;
 
-void item_end(struct call *item, struct json_object *output, const char *error)
-{
-	if (item->state != CALL_LANDED) {
-		item->state = CALL_LANDED;
-		item->news |= CALL_ENDED;
-		item->landed_us = item->run->now_us;
-		if (error)
-			item_failed(item, output, error);
-		else
-			item->summary = json_text(output, NULL);
+	if (item->state == CALL_LANDED) {
+		drop(output);
+		return;
 	}
-	json_put(&output);
+	item->state = CALL_LANDED;
+	item->news |= CALL_ENDED;
+	item->landed_us = item->run->now_us;
+	if (error) {
+		reply_failure(reply, REPLY_REPORTED, NULL, "%s", error);
+		reply->text = json_end(output, &reply->text_len);
+	} else {
+		item->summary = json_end(output, NULL);
+	}
 }
 
 bool run_landed_now(const struct run *run, const char *name)

@@ -18,26 +18,29 @@ static enum progress step(struct run *run)
 		"Business", "Technology", "Lifestyle", "Entertainment",
 		"Health",   "Science",	  "Education", "Arts",
 	};
-	struct json_object *list = json_object_new_array();
-	struct ending ending = {.status = STATUS_COMPLETED, .result = json_object_new_object()};
+	struct strbuf result;
 
+	json_begin(&result);
+	json_open(&result, "categories", '[');
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
-		json_object_array_add(list, json_object_new_string(names[i]));
-	json_set(ending.result, "categories", list);
-	return run_end(run, &ending);
+		json_add_str(&result, NULL, names[i]);
+	json_close(&result, ']');
+	return run_end(run, &(struct ending){.status = STATUS_COMPLETED, .result = &result});
 }
 
 static void give_up(struct run *run, const char *code, const char *text)
 {
+	struct strbuf details;
 	struct ending ending = {
 		.status = code ? STATUS_FAILED : STATUS_CANCELLED,
 		.code = code,
 		.error = text,
-		.error_details = json_object_new_object(),
+		.error_details = &details,
 	};
 
-	json_set_str(ending.error_details, "code", code ? code : run_status_name(ending.status));
-	json_set_str(ending.error_details, "message", text);
+	json_begin(&details);
+	json_add_str(&details, "code", code ? code : run_status_name(ending.status));
+	json_add_str(&details, "message", text);
 	run_end(run, &ending);
 }
 

@@ -67,7 +67,7 @@ static const char *query_of(struct run *run)
 static enum progress step(struct run *run)
 {
 	const char *query = query_of(run);
-	struct json_object *context;
+	struct strbuf context;
 	struct topics t;
 
 	if (!query)
@@ -79,11 +79,11 @@ static enum progress step(struct run *run)
 			NULL);
 	if (topics_generate(run, &flow, query, &t) == RUN_WAITING)
 		return RUN_WAITING;
-	context = json_object_new_object();
-	json_set_str(context, "tda_query", query);
+	json_begin(&context);
+	json_add_str(&context, "tda_query", query);
 	if (t.tda_error)
-		return topics_fail(run, &flow, "TDA_FAILURE", t.tda_error, context);
-	return topics_end(run, &flow, &t, context);
+		return topics_fail(run, &flow, "TDA_FAILURE", t.tda_error, &context);
+	return topics_end(run, &flow, &t, &context);
 }
 
 static void give_up(struct run *run, const char *code, const char *text)

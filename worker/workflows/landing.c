@@ -70,19 +70,19 @@ static enum progress step(struct run *run)
 {
 	struct topics_flow flow = standard;
 	const char *query = query_of(run);
-	struct json_object *context;
+	struct strbuf context;
 	struct topics t;
 
 	flow.wanted = (int)json_num(run->args, "limit", LIMIT_STANDARD);
 	flow.tda_limit = 2 * flow.wanted;
 	if (topics_generate(run, &flow, query, &t) == RUN_WAITING)
 		return RUN_WAITING;
-	context = json_object_new_object();
-	json_set_num(context, "requested_limit", flow.wanted);
-	json_set_str(context, "tda_query", query);
+	json_begin(&context);
+	json_add_num(&context, "requested_limit", flow.wanted);
+	json_add_str(&context, "tda_query", query);
 	if (t.tda_error)
-		return topics_fail(run, &flow, "TDA_FAILURE", t.tda_error, context);
-	return topics_end(run, &flow, &t, context);
+		return topics_fail(run, &flow, "TDA_FAILURE", t.tda_error, &context);
+	return topics_end(run, &flow, &t, &context);
 }
 
 static void give_up(struct run *run, const char *code, const char *text)

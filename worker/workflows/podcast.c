@@ -45,7 +45,7 @@ static bool check(struct json_object *args, struct err *e)
 	return !scenarios || check_scenarios(scenarios, e);
 }
 
-/* What the user asked for, else what the user prefers. A new reference. */
+/* What the user asked for, else what the user prefers: a new reference; NULL: neither. */
 static struct json_object *effective_voice(struct run *run)
 {
 	static const char *const map[][2] = {
@@ -54,9 +54,12 @@ static struct json_object *effective_voice(struct run *run)
 		{"preferred_vfa_speaking_rate", "speaking_rate"},
 		{"preferred_vfa_pitch", "pitch"},
 	};
-	struct json_object *voice = json_object_new_object(), *given = run_obj(run, "voice_params");
+	struct json_object *voice, *given = run_obj(run, "voice_params");
 	struct json_object *preferences = run_obj(run, "user_preferences");
 
+	if (!given && !preferences)
+		return NULL;
+	voice = json_object_new_object();
 	if (given) {
 		json_object_object_foreach(given, key, value) json_set_ref(voice, key, value);
 	}

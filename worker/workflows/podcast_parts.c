@@ -19,7 +19,7 @@ static void add_entry(struct strbuf *log, int64_t wall_us, const char *stage, co
 	char time[CLOCK_TEXT_SIZE];
 
 	clock_text(time, wall_us);
-	strbuf_adds(log, log->buf[log->len - 1] == '[' ? "{" : ",{");
+	json_open(log, NULL, '{');
 	json_add_str(log, "timestamp", time);
 	json_add_str(log, "stage", stage);
 	json_add_str(log, "message", message);
@@ -27,7 +27,7 @@ static void add_entry(struct strbuf *log, int64_t wall_us, const char *stage, co
 
 static void end_entry(struct strbuf *log)
 {
-	strbuf_addc(log, '}');
+	json_close(log, '}');
 }
 
 static void entry(struct strbuf *log, int64_t wall_us, const char *stage, const char *message)
@@ -38,31 +38,24 @@ static void entry(struct strbuf *log, int64_t wall_us, const char *stage, const 
 
 static void add_error(struct strbuf *log, const struct reply *reply)
 {
-	json_add_key(log, "structured_data");
-	strbuf_addc(log, '{');
+	json_open(log, "structured_data", '{');
 	json_add_str(log, "message", reply->error);
-	if (reply->http_status) {
-		json_add_key(log, "http_status");
-		strbuf_addf(log, "%d", reply->http_status);
-	}
-	strbuf_addc(log, '}');
-	json_add_key(log, "is_error_payload");
-	strbuf_adds(log, "true");
+	if (reply->http_status)
+		json_add_num(log, "http_status", reply->http_status);
+	json_close(log, '}');
+	json_add_bool(log, "is_error_payload", true);
 }
 
 static void add_preview(struct strbuf *log, const char *text)
 {
 	size_t n = text ? utf8_cut(text, strlen(text), PREVIEW_MAX) : 0;
-	struct strbuf preview;
+	char preview[PREVIEW_MAX + 4];
 
 	if (!n)
 		return;
-	strbuf_init(&preview, PREVIEW_MAX + 3);
-	strbuf_add(&preview, text, n);
-	if (text[n])
-		strbuf_adds(&preview, "...");
-	json_add_str(log, "data_preview", preview.buf);
-	strbuf_release(&preview);
+	memcpy(preview, text, n);
+	strcpy(preview + n, text[n] ? "..." : "");
+	json_add_str(log, "data_preview", preview);
 }
 
 static void add_start(struct strbuf *log, struct reply *reply, const char *key)
@@ -93,51 +86,69 @@ static void log_call(struct strbuf *log, struct call *call)
 	end_entry(log);
 }
 
-/* Written once, as text: it goes into the row and into the result. A new reference. */
-static struct json_object *make_log(struct run *run, const char *legacy, const char *asf,
-				    const char *error)
+/* Written once: it goes into the row and into the result. */
+static void make_log(struct strbuf *log, struct run *run, const char *legacy, const char *asf,
+		     const char *error)
 {
-	AUTO(strbuf_release) struct strbuf log;
+	enum { USUAL = 2048 };
 	char text[160];
 
-	strbuf_init(&log, JSON_TEXT_MAX);
-	strbuf_addc(&log, '[');
-	entry(&log, run->started_us, "initialization", "Podcast generation started.");
+	strbuf_init(log, JSON_TEXT_MAX);
+	strbuf_grow(log, USUAL);
+	json_open(log, NULL, '[');
+	entry(log, run->started_us, "initialization", "Podcast generation started.");
 	for (struct call *call = run->calls; call; call = call->next)
 		if (call->agent)
-			log_call(&log, call);
+			log_call(log, call);
 	if (asf)
-		entry(&log, run->now_us, "asf_notification", asf);
+		entry(log, run->now_us, "asf_notification", asf);
 	snprintf(text, sizeof(text), "Podcast generation ended with status %s.", legacy);
-	add_entry(&log, run->now_us, "finalization", text);
-	add_preview(&log, error);
-	end_entry(&log);
-	strbuf_addc(&log, ']');
-	return json_raw(log.buf, log.len);
+	add_entry(log, run->now_us, "finalization", text);
+	add_preview(log, error);
+	end_entry(log);
+	json_close(log, ']');
 }
 
 /* ---- the result ---- */
 
-/* What VFA said, also when it failed; it always carries tts_settings_used. A new reference. */
-static struct json_object *audio_details(const struct podcast *p)
+/* What VFA said when it failed, in its own words where it has some. A new reference. */
+static struct json_object *failed_audio(struct reply *audio)
 {
-	struct json_object *o = json_object_new_object();
-	struct json_object *said = p->audio ? reply_body(p->audio) : NULL;
+	struct json_object *o = json_object_new_object(), *said = reply_body(audio);
 
 	if (json_object_is_type(said, json_type_object)) {
 		json_object_object_foreach(said, key, value) json_set_ref(o, key, value);
 	}
-	if (!p->audio) {
+	json_set_str(o, "status", "error");
+	if (!json_str(o, "message"))
+		json_set_str(o, "message", audio->error);
+	return o;
+}
+
+/* What VFA said, also when it failed; it always carries tts_settings_used. */
+static void add_audio(struct strbuf *sb, const char *key, const struct podcast *p)
+{
+	struct json_object *o;
+
+	if (p->audio && !p->audio->error && reply_member(p->audio, "tts_settings_used").text) {
+		json_add_text(sb, key, (struct json_slice){p->audio->text, p->audio->text_len});
+		return;
+	}
+	if (p->audio && !p->audio->error) {
+		o = json_object_get(reply_body(p->audio));
+	} else if (p->audio) {
+		o = failed_audio(p->audio);
+	} else {
+		o = json_object_new_object();
 		json_set_str(o, "status", "not_run");
 		json_set_str(o, "message", "VFA not reached.");
-	} else if (p->audio->error) {
-		json_set_str(o, "status", "error");
-		if (!json_str(o, "message"))
-			json_set_str(o, "message", p->audio->error);
 	}
+	json_open(sb, key, '{');
+	json_add_members(sb, o, NULL);
 	if (!json_object_object_get_ex(o, "tts_settings_used", NULL))
-		json_set(o, "tts_settings_used", NULL);
-	return o;
+		json_add_str(sb, "tts_settings_used", NULL);
+	json_close(sb, '}');
+	json_put(&o);
 }
 
 static const char *websocket_url(struct run *run, const char *stream_id, char *out, size_t size)
@@ -153,8 +164,10 @@ static const char *websocket_url(struct run *run, const char *stream_id, char *o
 
 struct outcome {
 	const char *legacy, *error, *audio_path, *stream_id, *asf_status;
-	char asf_text[400], url[1024];
+	const char *url; /* NULL: none */
+	char asf_text[400], url_text[1024], event_id[UUID_TEXT_SIZE];
 	bool streamed; /* there is a stream for the ASF */
+	struct strbuf log;
 };
 
 static void outcome_of(struct run *run, const struct podcast *p, const char *legacy,
@@ -162,7 +175,7 @@ static void outcome_of(struct run *run, const struct podcast *p, const char *leg
 {
 	struct json_object *audio = p->audio ? reply_body(p->audio) : NULL;
 	struct uuid id;
-	char text[UUID_TEXT_SIZE], stream[201];
+	char stream[201];
 	size_t n;
 
 	*o = (struct outcome){.legacy = legacy, .error = error};
@@ -170,84 +183,88 @@ static void outcome_of(struct run *run, const struct podcast *p, const char *leg
 		o->audio_path = json_str(audio, "audio_filepath");
 		o->stream_id = json_str(audio, "stream_id");
 	}
+	o->url = websocket_url(run, o->stream_id, o->url_text, sizeof(o->url_text));
 	o->streamed = strcmp(legacy, "completed") == 0;
 	if (o->streamed) {
 		id = run_terminal_id(run);
-		uuid_to_text(&id, text);
+		uuid_to_text(&id, o->event_id);
 		n = utf8_cut(o->stream_id, strlen(o->stream_id), sizeof(stream) - 1);
 		memcpy(stream, o->stream_id, n);
 		stream[n] = '\0';
-		snprintf(o->asf_text, sizeof(o->asf_text), "Event %s recorded for stream %s.", text,
-			 stream);
+		snprintf(o->asf_text, sizeof(o->asf_text), "Event %s recorded for stream %s.",
+			 o->event_id, stream);
 		o->asf_status = o->asf_text;
 	} else if (strcmp(legacy, "completed_with_vfa_data_missing") == 0) {
 		o->asf_status = error;
 	}
 }
 
-static struct json_object *make_result(struct run *run, const struct podcast *p, struct outcome *o,
-				       struct json_object *log)
+static struct json_slice log_of(const struct outcome *o)
 {
-	struct json_object *result = json_object_new_object();
+	return (struct json_slice){o->log.buf, o->log.len};
+}
+
+static void make_result(struct strbuf *result, struct run *run, const struct podcast *p,
+			const struct outcome *o)
+{
 	char id[UUID_TEXT_SIZE];
 
 	uuid_to_text(&run->job.workflow_id, id);
-	json_set_str(result, "task_id", run->job.task_id);
-	json_set_str(result, "workflow_id", id);
-	json_set_str(result, "topic", run_str(run, "topic"));
-	json_set_str(result, "status", o->legacy);
-	json_set_str(result, "error_message", o->error);
-	json_set_str(result, "asf_notification_status", o->asf_status);
-	json_set_str(result, "asf_websocket_url",
-		     websocket_url(run, o->stream_id, o->url, sizeof(o->url)));
-	json_set(result, "final_audio_details", audio_details(p));
-	json_set_str(result, "final_audio_filepath", o->audio_path);
-	json_set_ref(result, "orchestration_log", log);
-	return result;
+	json_begin(result);
+	strbuf_grow(result, 2 * o->log.len);
+	json_add_str(result, "task_id", run->job.task_id);
+	json_add_str(result, "workflow_id", id);
+	json_add_str(result, "topic", run_str(run, "topic"));
+	json_add_str(result, "status", o->legacy);
+	json_add_str(result, "error_message", o->error);
+	json_add_str(result, "asf_notification_status", o->asf_status);
+	json_add_str(result, "asf_websocket_url", o->url);
+	add_audio(result, "final_audio_details", p);
+	json_add_str(result, "final_audio_filepath", o->audio_path);
+	json_add_text(result, "orchestration_log", log_of(o));
 }
 
-static struct json_object *make_context(const struct podcast *p)
+static void make_context(struct strbuf *context, const struct podcast *p)
 {
-	struct json_object *context = json_object_new_object();
-
+	json_begin(context);
 	if (p->web && !p->web->error) {
-		struct json_object *urls = reply_member(p->web, "source_urls");
+		struct json_slice urls = reply_member(p->web, "source_urls");
 
-		if (!json_object_is_type(urls, json_type_array))
-			json_put(&urls);
-		json_set(context, "wcha_source_urls", urls);
+		if (urls.text && *urls.text != '[')
+			urls.text = NULL;
+		json_add_text(context, "wcha_source_urls", urls);
 	}
 	if (p->script && !p->script->error) {
-		json_set(context, "script_title", reply_raw(p->script, "title"));
-		json_set(context, "script_id", reply_raw(p->script, "script_id"));
+		json_add_text(context, "script_title", reply_member(p->script, "title"));
+		json_add_text(context, "script_id", reply_member(p->script, "script_id"));
 	}
 	if (p->audio && !p->audio->error) {
-		json_set_str(context, "final_audio_gcs_uri",
-			     json_str(reply_body(p->audio), "audio_filepath"));
-		json_set_str(context, "stream_id", json_str(reply_body(p->audio), "stream_id"));
-		json_set_ref(context, "tts_settings_used",
-			     json_any(reply_body(p->audio), "tts_settings_used"));
+		struct json_object *audio = reply_body(p->audio);
+
+		json_add_str(context, "final_audio_gcs_uri", json_str(audio, "audio_filepath"));
+		json_add_str(context, "stream_id", json_str(audio, "stream_id"));
+		json_add_obj(context, "tts_settings_used", json_any(audio, "tts_settings_used"));
 	}
-	return context;
 }
 
-static void save_final(struct run *run, const struct podcast *p, const struct outcome *o,
-		       struct json_object *result, struct json_object *log)
+static void save_final(struct run *run, const struct podcast *p, const struct outcome *o)
 {
-	struct json_object *row = json_object_new_object();
+	struct strbuf row;
 
-	json_set_str(row, "podcast_id", run->job.task_id);
-	json_set_str(row, "cpoa_status", o->legacy);
-	json_set(row, "final", json_object_new_boolean(1));
-	json_set_str(row, "cpoa_error_message", o->error);
-	json_set_str(row, "final_audio_filepath", o->audio_path);
-	json_set_str(row, "stream_id", o->stream_id);
-	json_set_str(row, "asf_websocket_url", json_str(result, "asf_websocket_url"));
-	json_set_str(row, "asf_notification_status", o->asf_status);
-	json_set_ref(row, "tts_settings_used",
+	json_begin(&row);
+	strbuf_grow(&row, 1024 + o->log.len);
+	json_add_str(&row, "podcast_id", run->job.task_id);
+	json_add_str(&row, "cpoa_status", o->legacy);
+	json_add_bool(&row, "final", true);
+	json_add_str(&row, "cpoa_error_message", o->error);
+	json_add_str(&row, "final_audio_filepath", o->audio_path);
+	json_add_str(&row, "stream_id", o->stream_id);
+	json_add_str(&row, "asf_websocket_url", o->url);
+	json_add_str(&row, "asf_notification_status", o->asf_status);
+	json_add_obj(&row, "tts_settings_used",
 		     p->audio ? json_any(reply_body(p->audio), "tts_settings_used") : NULL);
-	json_set_ref(row, "cpoa_full_orchestration_log", log);
-	run_save(run, SAVE_PODCAST, row);
+	json_add_text(&row, "cpoa_full_orchestration_log", log_of(o));
+	run_save(run, SAVE_PODCAST, &row);
 }
 
 /* ---- the end ---- */
@@ -264,85 +281,83 @@ static enum run_status status_of(const char *legacy)
 
 /* What an unchanged ASF shows its user; the terminal one of agents.md §1.1 step 11, with stage and
  * legacy status in it. */
-static struct json_object *make_ui(struct run *run, const struct outcome *o, enum run_status status)
+static void make_ui(struct strbuf *ui, struct run *run, const struct outcome *o,
+		    enum run_status status)
 {
-	struct json_object *ui = json_object_new_object();
 	char text[128];
 
 	snprintf(text, sizeof(text), "Task ended with status: %s", run_status_name(status));
-	json_set_str(ui, "message",
+	json_begin(ui);
+	json_add_str(ui, "message",
 		     status == STATUS_COMPLETED ? run->job.workflow->completed_message
 						: (o->error ? o->error : text));
-	json_set_str(ui, "stage",
+	json_add_str(ui, "stage",
 		     status == STATUS_FAILED && run->stage.name ? run->stage.name : "finalization");
-	json_set_str(ui, "final_status", run_status_name(status));
-	json_set_str(ui, "legacy_status", o->legacy);
-	json_set(ui, "is_terminal", json_object_new_boolean(1));
-	return ui;
+	json_add_str(ui, "final_status", run_status_name(status));
+	json_add_str(ui, "legacy_status", o->legacy);
+	json_add_bool(ui, "is_terminal", true);
 }
 
 /* The code is the dead letter's reason, where there is one. */
-static struct json_object *make_error(struct run *run, const struct outcome *o, const char *code)
+static void make_error(struct strbuf *error, struct run *run, const struct outcome *o,
+		       const char *code)
 {
-	struct json_object *error;
-
-	if (!o->error)
-		return NULL;
-	error = json_object_new_object();
-	json_set_str(error, "code", code ? code : o->legacy);
-	json_set_str(error, "message", o->error);
-	json_set_str(error, "stage", run->stage.name);
-	return error;
+	json_begin(error);
+	json_add_str(error, "code", code ? code : o->legacy);
+	json_add_str(error, "message", o->error);
+	json_add_str(error, "stage", run->stage.name);
 }
 
-static struct json_object *make_stream(const struct outcome *o)
+static void make_stream(struct strbuf *stream, const struct outcome *o)
 {
-	struct json_object *stream;
-
-	if (!o->streamed)
-		return NULL;
-	stream = json_object_new_object();
-	json_set_str(stream, "stream_id", o->stream_id);
-	json_set_str(stream, "filepath", o->audio_path);
-	return stream;
+	json_begin(stream);
+	json_add_str(stream, "stream_id", o->stream_id);
+	json_add_str(stream, "filepath", o->audio_path);
 }
 
 /* The ASF is told by the event: its task row says which. */
 static void note_asf(struct run *run, const struct outcome *o)
 {
-	struct json_object *input = json_object_new_object(), *output = json_object_new_object();
-	struct uuid id = run_terminal_id(run);
-	char text[UUID_TEXT_SIZE];
+	struct strbuf input, output;
 
-	uuid_to_text(&id, text);
-	json_set_str(input, "stream_id", o->stream_id);
-	json_set_str(input, "gcs_uri", o->audio_path);
-	json_set_str(output, "event_id", text);
-	json_set_str(output, "message", o->asf_status);
-	run_note(run, "ASF_NOTIFY", "asf_notify", 4, input, output);
+	json_begin(&input);
+	json_add_str(&input, "stream_id", o->stream_id);
+	json_add_str(&input, "gcs_uri", o->audio_path);
+	json_begin(&output);
+	json_add_str(&output, "event_id", o->event_id);
+	json_add_str(&output, "message", o->asf_status);
+	run_note(run, "ASF_NOTIFY", "asf_notify", 4, &input, &output);
 }
 
 static enum progress end(struct run *run, const struct podcast *p, const char *legacy,
 			 const char *code, const char *error)
 {
 	struct outcome o;
-	struct json_object *log;
-	struct ending ending = {.status = status_of(legacy), .code = code, .error = error};
+	struct strbuf result, context, details, ui, stream;
+	struct ending ending = {.status = status_of(legacy),
+				.code = code,
+				.error = error,
+				.result = &result,
+				.context = &context,
+				.error_details = error ? &details : NULL,
+				.ui = &ui};
 
 	outcome_of(run, p, legacy, error, &o);
-	log = make_log(run, legacy,
-		       o.streamed ? "The ASF is told by the completion event." : o.asf_status,
-		       error);
-	ending.result = make_result(run, p, &o, log);
-	ending.context = make_context(p);
-	ending.error_details = make_error(run, &o, code);
-	ending.ui = make_ui(run, &o, ending.status);
+	make_log(&o.log, run, legacy,
+		 o.streamed ? "The ASF is told by the completion event." : o.asf_status, error);
+	make_result(&result, run, p, &o);
+	make_context(&context, p);
+	if (error)
+		make_error(&details, run, &o, code);
+	make_ui(&ui, run, &o, ending.status);
 	ending.ui_event = ending.status == STATUS_COMPLETED ? "generation_status" : "task_error";
-	ending.stream = make_stream(&o);
-	if (o.streamed)
+	if (o.streamed) {
+		make_stream(&stream, &o);
+		ending.stream = &stream;
 		note_asf(run, &o);
-	save_final(run, p, &o, ending.result, log);
-	json_put(&log);
+	}
+	save_final(run, p, &o);
+	strbuf_release(&o.log);
 	return run_end(run, &ending);
 }
 

@@ -19,24 +19,19 @@ static bool check(struct json_object *args, struct err *e)
 	return arg_text(args, "query", true, QUERY_MAX, e);
 }
 
-static struct json_object *context(struct run *run, const char *name)
-{
-	struct json_object *o = json_object_new_object();
-
-	json_set_str(o, name, run_str(run, "query"));
-	return o;
-}
-
 static enum progress step(struct run *run)
 {
+	const char *query = run_str(run, "query");
+	struct strbuf context;
 	struct topics t;
 
-	if (topics_generate(run, &flow, run_str(run, "query"), &t) == RUN_WAITING)
+	if (topics_generate(run, &flow, query, &t) == RUN_WAITING)
 		return RUN_WAITING;
+	json_begin(&context);
+	json_add_str(&context, t.tda_error ? "tda_query" : "search_query", query);
 	if (t.tda_error)
-		return topics_fail(run, &flow, "TDA_FAILURE", t.tda_error,
-				   context(run, "tda_query"));
-	return topics_end(run, &flow, &t, context(run, "search_query"));
+		return topics_fail(run, &flow, "TDA_FAILURE", t.tda_error, &context);
+	return topics_end(run, &flow, &t, &context);
 }
 
 static void give_up(struct run *run, const char *code, const char *text)

@@ -26,55 +26,61 @@ static struct uuid row_id(const char *snippet_id)
 					       : uuid_named(&space, snippet_id, strlen(snippet_id));
 }
 
-static void set_time(struct json_object *row, const char *key, int64_t wall_us)
+static void add_time(struct strbuf *row, const char *key, int64_t wall_us)
 {
 	char text[CLOCK_TEXT_SIZE];
 
 	clock_text(text, wall_us);
-	json_set_str(row, key, text);
+	json_add_str(row, key, text);
 }
 
 /* What TDA gave, and beside it the id that SCA chose. */
-static struct json_object *details_of(struct json_object *info, const char *snippet_id)
+static void add_details(struct strbuf *row, struct json_object *info, const char *snippet_id)
 {
-	struct json_object *given = json_obj(info, "original_topic_details_from_tda"),
-			   *o = json_object_new_object();
+	json_open(row, "original_topic_details", '{');
+	json_add_members(row, json_obj(info, "original_topic_details_from_tda"), "snippet_id");
+	json_add_str(row, "snippet_id", snippet_id);
+	json_close(row, '}');
+}
 
-	if (given) {
-		json_object_object_foreach(given, key, value) json_set_ref(o, key, value);
+static void add_keywords(struct strbuf *row, struct json_object *keywords)
+{
+	if (keywords) {
+		json_add_obj(row, "keywords", keywords);
+		return;
 	}
-	json_set_str(o, "snippet_id", snippet_id);
-	return o;
+	json_open(row, "keywords", '[');
+	json_close(row, ']');
 }
 
 static void save(struct run *run, struct json_object *info, struct json_object *data)
 {
-	struct json_object *row = json_object_new_object(), *keywords = json_arr(data, "keywords");
 	const char *title = json_str(data, "title"),
 		   *generated = json_str(data, "generation_timestamp");
+	struct json_object *keywords = json_arr(data, "keywords");
 	const char *snippet_id = json_str(data, "snippet_id");
 	struct uuid id = row_id(snippet_id);
 	char text[UUID_TEXT_SIZE];
 	int64_t at_us = run->now_us;
+	struct strbuf row;
 
 	if (generated && !clock_parse(generated, &at_us))
 		at_us = run->now_us;
-	if (!keywords)
-		keywords = json_arr(info, "keywords");
 	uuid_to_text(&id, text);
-	json_set_str(row, "id", text);
-	json_set_str(row, "title", title ? title : json_str(info, "title_suggestion"));
-	json_set_str(row, "summary", json_str(data, "summary"));
-	json_set(row, "keywords", keywords ? json_object_get(keywords) : json_object_new_array());
-	json_set_str(row, "source_url", json_str(data, "source_url"));
-	json_set_str(row, "source_name", json_str(data, "source_name"));
-	json_set(row, "original_topic_details", details_of(info, snippet_id));
-	json_set_str(row, "llm_model", json_str(data, "llm_model_used"));
-	json_set_str(row, "cover_art_prompt", json_str(data, "cover_art_prompt"));
-	json_set_str(row, "image_url", json_str(data, "image_url"));
-	set_time(row, "generated", at_us);
-	set_time(row, "accessed", run->now_us);
-	run_save(run, SAVE_SNIPPET, row);
+	json_begin(&row);
+	json_add_str(&row, "id", text);
+	json_add_str(&row, "title", title ? title : json_str(info, "title_suggestion"));
+	json_add_str(&row, "summary", json_str(data, "summary"));
+	add_keywords(&row, keywords ? keywords : json_arr(info, "keywords"));
+	json_add_str(&row, "source_url", json_str(data, "source_url"));
+	json_add_str(&row, "source_name", json_str(data, "source_name"));
+	add_details(&row, info, snippet_id);
+	json_add_str(&row, "llm_model", json_str(data, "llm_model_used"));
+	json_add_str(&row, "cover_art_prompt", json_str(data, "cover_art_prompt"));
+	json_add_str(&row, "image_url", json_str(data, "image_url"));
+	add_time(&row, "generated", at_us);
+	add_time(&row, "accessed", run->now_us);
+	run_save(run, SAVE_SNIPPET, &row);
 }
 
 /* ---- a snippet ---- */
@@ -169,31 +175,34 @@ static struct json_object *with_id(struct run *run, struct json_object *info)
 	return o;
 }
 
-static struct json_object *failure(const char *code, const char *details)
+/* What there is to tell of one that there is not. */
+static void tell_failure(const struct snippet *s, struct strbuf *result, struct strbuf *details)
 {
-	struct json_object *o = json_object_new_object();
-
-	json_set_str(o, "error", code);
-	json_set_str(o, "details", details);
-	return o;
+	json_add_str(result, "error", s->code);
+	json_add_str(result, "details", s->details);
+	if (s->raw)
+		json_add_str(result, "raw_response", s->raw);
+	json_begin(details);
+	json_add_str(details, "code", s->code);
+	json_add_str(details, "message", s->details);
 }
 
 /* `otherwise`: how it ends when there is no snippet. */
 static enum progress end(struct run *run, struct snippet *s, enum run_status otherwise)
 {
-	struct ending ending = {.status = STATUS_COMPLETED, .result = s->data};
+	struct strbuf result, details;
+	struct ending ending = {.status = STATUS_COMPLETED, .result = &result};
 
+	json_begin(&result);
+	json_add_members(&result, s->data, NULL);
 	if (!s->data) {
 		ending.status = otherwise;
 		ending.code = otherwise == STATUS_FAILED ? s->code : NULL;
 		ending.error = s->details;
-		ending.result = failure(s->code, s->details);
-		if (s->raw)
-			json_set_str(ending.result, "raw_response", s->raw);
-		ending.error_details = json_object_new_object();
-		json_set_str(ending.error_details, "code", s->code);
-		json_set_str(ending.error_details, "message", s->details);
+		ending.error_details = &details;
+		tell_failure(s, &result, &details);
 	}
+	json_put(&s->data);
 	return run_end(run, &ending);
 }
 

@@ -75,27 +75,28 @@ static struct json_object *topic_info(struct json_object *topic, const char *id,
 static struct call *item_of(struct run *run, const struct topics_flow *flow, size_t i,
 			    const char *title)
 {
-	struct json_object *input = json_object_new_object();
+	struct strbuf input;
 	char name[32];
 
 	snprintf(name, sizeof(name), "item_%zu", i);
-	json_set_str(input, "topic_title", title);
-	return run_item(run, flow->item_row, name, (int)i + 2, input);
+	json_begin(&input);
+	json_add_str(&input, "topic_title", title);
+	return run_item(run, flow->item_row, name, (int)i + 2, &input);
 }
 
 static void item_done(struct call *item, const struct snippet *s)
 {
-	struct json_object *output = json_object_new_object();
+	struct strbuf output;
 
+	json_begin(&output);
 	if (s->data) {
-		json_set_str(output, "snippet_id", json_str(s->data, "snippet_id"));
-		json_set(output, "image_url_present",
-			 json_object_new_boolean(json_str(s->data, "image_url") != NULL));
+		json_add_str(&output, "snippet_id", json_str(s->data, "snippet_id"));
+		json_add_bool(&output, "image_url_present", json_str(s->data, "image_url") != NULL);
 	} else {
-		json_set_str(output, "message", s->details);
-		json_set_str(output, "sca_response", s->code);
+		json_add_str(&output, "message", s->details);
+		json_add_str(&output, "sca_response", s->code);
 	}
-	item_end(item, output, s->data ? NULL : s->details);
+	item_end(item, &output, s->data ? NULL : s->details);
 }
 
 static void count(struct run *run, struct topics *out, struct snippet *s)
@@ -162,72 +163,77 @@ enum progress topics_generate(struct run *run, const struct topics_flow *flow, c
 
 /* ---- the end ---- */
 
-static struct json_object *result_of(struct run *run)
+static void begin_result(struct strbuf *result, struct run *run)
 {
-	struct json_object *result = json_object_new_object();
 	char id[UUID_TEXT_SIZE];
 
 	uuid_to_text(&run->job.workflow_id, id);
-	json_set_str(result, "workflow_id", id);
-	return result;
+	json_begin(result);
+	json_add_str(result, "workflow_id", id);
 }
 
-static struct json_object *error_of(const char *code, const char *details)
+static void make_error(struct strbuf *error, const char *code, const char *details)
 {
-	struct json_object *error = json_object_new_object();
-
-	json_set_str(error, "code", code);
-	json_set_str(error, "message", details);
-	return error;
+	json_begin(error);
+	json_add_str(error, "code", code);
+	json_add_str(error, "message", details);
 }
 
 enum progress topics_end(struct run *run, const struct topics_flow *flow, struct topics *t,
-			 struct json_object *context)
+			 struct strbuf *context)
 {
-	struct ending ending = {
-		.status = STATUS_COMPLETED, .context = context, .result = result_of(run)};
+	struct strbuf result, error;
+	struct ending ending = {.status = STATUS_COMPLETED, .context = context, .result = &result};
 
-	json_set_num(context, "generated_snippet_count", t->made);
-	json_set(ending.result, flow->list, t->snippets);
+	json_add_num(context, "generated_snippet_count", t->made);
+	begin_result(&result, run);
+	json_add_obj(&result, flow->list, t->snippets);
+	json_put(&t->snippets);
 	if (t->failed && t->made) {
 		ending.status = STATUS_COMPLETED_WITH_ERRORS;
 		ending.error = "Some search snippets could not be generated.";
-		ending.error_details = error_of("SNIPPETS_INCOMPLETE", t->first_error);
+		make_error(&error, "SNIPPETS_INCOMPLETE", t->first_error);
+		ending.error_details = &error;
 	} else if (t->failed) {
 		ending.status = STATUS_FAILED;
 		ending.code = "NO_SNIPPETS_GENERATED";
 		ending.error = t->first_error;
-		ending.error_details = error_of(ending.code, t->first_error);
+		make_error(&error, ending.code, t->first_error);
+		ending.error_details = &error;
 	}
 	if (!t->made && flow->wanted) {
-		json_set_str(ending.result, "message", "NO_SNIPPETS_GENERATED");
-		json_set_str(ending.result, "details",
+		json_add_str(&result, "message", "NO_SNIPPETS_GENERATED");
+		json_add_str(&result, "details",
 			     t->first_error ? t->first_error : "No topic had a title.");
 	} else if (!t->made && t->failed) {
-		json_set_str(ending.result, "error", run_status_name(ending.status));
-		json_set_str(ending.result, "details", t->first_error);
+		json_add_str(&result, "error", run_status_name(ending.status));
+		json_add_str(&result, "details", t->first_error);
 	}
 	if (flow->wanted)
-		json_set_str(ending.result, "source", "generation");
+		json_add_str(&result, "source", "generation");
 	return run_end(run, &ending);
 }
 
 enum progress topics_fail(struct run *run, const struct topics_flow *flow, const char *code,
-			  const char *details, struct json_object *context)
+			  const char *details, struct strbuf *context)
 {
 	const char *word = code ? code : run_status_name(STATUS_CANCELLED);
+	struct strbuf result, error;
 	struct ending ending = {
 		.status = code ? STATUS_FAILED : STATUS_CANCELLED,
 		.code = code,
 		.error = details,
 		.context = context,
-		.result = result_of(run),
-		.error_details = error_of(word, details),
+		.result = &result,
+		.error_details = &error,
 	};
 
-	json_set_str(ending.result, "error", word);
-	json_set_str(ending.result, "details", details);
-	json_set(ending.result, flow->list, json_object_new_array());
+	begin_result(&result, run);
+	json_add_str(&result, "error", word);
+	json_add_str(&result, "details", details);
+	json_open(&result, flow->list, '[');
+	json_close(&result, ']');
+	make_error(&error, word, details);
 	return run_end(run, &ending);
 }
 

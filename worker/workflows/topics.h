@@ -33,12 +33,12 @@ enum progress topics_generate(struct run *run, const struct topics_flow *flow, c
  * `context` has the query in it and is taken over; generated_snippet_count is added.
  */
 enum progress topics_end(struct run *run, const struct topics_flow *flow, struct topics *t,
-			 struct json_object *context);
+			 struct strbuf *context);
 
 /* Ends it as failed with {"error":code,"details":…,LIST:[],"workflow_id"}, or with a NULL code as
  * cancelled. context (may be NULL) is taken over. */
 enum progress topics_fail(struct run *run, const struct topics_flow *flow, const char *code,
-			  const char *details, struct json_object *context);
+			  const char *details, struct strbuf *context);
 
 /* The words of an array of strings, joined by spaces, at most `max` bytes; "" when there are none.
  * In the run's arena. */
