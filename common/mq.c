@@ -33,6 +33,7 @@ enum {
 	CONNECT_MS = 10000,
 	EXPLAIN_MS = 2000,
 	UNSENT_MS = 3 * MQ_HEARTBEAT_S * 1000,
+	OUT_MAX = 1 << 30,
 };
 
 static struct timeval timeval_of(int64_t ms)
@@ -312,6 +313,8 @@ struct mq *mq_open(const struct mq_options *o, struct err *e)
 	} else {
 		mq = xcalloc(1, sizeof(*mq));
 		mq->in.body_max = o->body_max;
+		mq->tls = to.ssl;
+		strbuf_init(&mq->out, OUT_MAX);
 		mq->conn = amqp_new_connection();
 		if (!mq->conn)
 			BUG("out of memory");
@@ -337,6 +340,7 @@ void mq_close(struct mq *mq)
 	}
 	amqp_destroy_connection(mq->conn);
 	mq_incoming_release(&mq->in);
+	strbuf_release(&mq->out);
 	free(mq);
 }
 
@@ -354,9 +358,14 @@ int mq_fd(const struct mq *mq)
 void mq_cork(struct mq *mq, bool on)
 {
 	int cork = on;
+	struct err e;
 
+	mq->corked = on;
 	/* A hint: where there is no such socket option, every publishing goes by itself. */
-	(void)setsockopt(mq_fd(mq), IPPROTO_TCP, TCP_CORK, &cork, sizeof(cork));
+	if (mq->tls)
+		(void)setsockopt(mq_fd(mq), IPPROTO_TCP, TCP_CORK, &cork, sizeof(cork));
+	else if (!on && !mq->lost)
+		(void)mq_flush(mq, &e);
 }
 
 /* ---- reading ---- */

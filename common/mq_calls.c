@@ -262,7 +262,7 @@ static void fill_properties(amqp_basic_properties_t *props, const struct mq_publ
  * amqp_try_recv(): a deadline in no seconds is none): so it must not be the first. The kernel knows
  * what it knows, even of what nobody has read yet.
  */
-static bool silent(struct mq *mq)
+bool mq_silent(struct mq *mq)
 {
 	struct tcp_info info = {0};
 	socklen_t len = sizeof(info);
@@ -276,27 +276,40 @@ static bool silent(struct mq *mq)
 	       info.tcpi_last_data_recv >= 2 * heartbeat_ms - SILENCE_SPARE_MS;
 }
 
+static size_t headers_size(const struct mq_publish *p)
+{
+	enum { AROUND = 16 }; /* lengths and kind */
+	size_t size = 0;
+
+	for (size_t i = 0; i < p->n_headers; i++)
+		size += strlen(p->headers[i].name) + strlen(p->headers[i].value) + AROUND;
+	return size;
+}
+
 /*
- * amqp_basic_publish() copies each of the three frames into one buffer and sends it by a send(2) of
- * its own, all but the last with MSG_MORE, so that one packet goes out. A body that fills its last
- * frame to the byte (a multiple of 131064) leaves MSG_MORE standing, and waits 200 ms in the kernel
- * unless something follows it.
+ * Over TLS amqp_basic_publish() copies each of the three frames into one buffer and sends it by
+ * itself. A body that fills its last frame to the byte (a multiple of 131064) leaves MSG_MORE
+ * standing, and waits 200 ms in the kernel unless something follows it.
  */
 bool mq_publish(struct mq *mq, const struct mq_publish *p, uint64_t *seq, struct err *e)
 {
 	amqp_table_entry_t entries[MQ_HEADERS_MAX];
 	amqp_basic_properties_t props = {0};
+	amqp_basic_publish_t method = {.exchange = bytes_of(p->exchange),
+				       .routing_key = bytes_of(p->routing_key),
+				       .mandatory = p->mandatory};
 	amqp_bytes_t body = {.len = p->len, .bytes = (void *)(uintptr_t)p->body};
-	int status;
 
 	if (!check_publish(p, e) || !usable(mq, "publish", e))
 		return false;
-	if (silent(mq))
+	if (mq_silent(mq))
 		return mq_lost(mq, "publish", AMQP_STATUS_HEARTBEAT_TIMEOUT, e);
 	fill_properties(&props, p, entries);
-	status = amqp_basic_publish(mq->conn, MQ_CHANNEL, bytes_of(p->exchange),
-				    bytes_of(p->routing_key), p->mandatory, 0, &props, body);
-	if (!sent(mq, "publish", status, e))
+	if (mq->tls ? !sent(mq, "publish",
+			    amqp_basic_publish(mq->conn, MQ_CHANNEL, method.exchange,
+					       method.routing_key, p->mandatory, 0, &props, body),
+			    e)
+		    : !mq_write(mq, &method, &props, headers_size(p), p->body, p->len, e))
 		return false;
 	if (mq->confirms)
 		mq->published++;

@@ -170,8 +170,9 @@ MUST_CHECK bool mq_confirm_select(struct mq *mq, struct err *e);
 MUST_CHECK bool mq_publish(struct mq *mq, const struct mq_publish *p, uint64_t *seq, struct err *e);
 
 /*
- * Holds back what is published, so that many publishings share a packet; off again sends it all.
- * rabbitmq-c sends each in three parts, and the broker reads as often as it is sent to.
+ * Holds back what is published, so that many publishings go by one system call and share packets
+ * (the broker reads as often as it is sent to); off again sends it all. Between the two only
+ * mq_publish() may be called. What cannot be sent then is told by the next call.
  */
 void mq_cork(struct mq *mq, bool on);
 
