@@ -93,13 +93,18 @@ size_t utf8_cut(const char *s, size_t len, size_t max)
 
 size_t utf8_count(const char *s, size_t len)
 {
+	enum { SUMS_MAX = 127 }; /* that a byte holds */
 	size_t n = len, at = 0;
 
-	/* A tail has its top bit set and the next one not. */
-	for (; len - at >= 8; at += 8) {
-		uint64_t x = json_load8(s + at), tails = (x & ~(x << 1) & JSON_TOPS) >> 7;
+	while (len - at >= sizeof(json_block)) {
+		json_block tails = {0};
 
-		n -= (size_t)(tails * JSON_ONES >> 56); /* the sum of its bytes */
+		for (int i = 0; i < SUMS_MAX && len - at >= sizeof(json_block); i++) {
+			tails -= json_load16(s + at) < -64; /* 10xxxxxx */
+			at += sizeof(json_block);
+		}
+		for (size_t i = 0; i < sizeof(json_block); i++)
+			n -= (size_t)tails[i];
 	}
 	for (; at < len; at++)
 		n -= is_tail(s + at);
@@ -322,23 +327,58 @@ static bool scan_escape(struct scan *sc)
 	return true;
 }
 
+static uint64_t special8(const char *s)
+{
+	uint64_t x = json_load8(s);
+
+	return (x & JSON_TOPS) | json_escapes(x);
+}
+
+/* Beyond ASCII is below zero. */
+static bool special16(const char *s)
+{
+	json_block x = json_load16(s);
+
+	return json_holds((x < 0x20) | (x == '"') | (x == '\\'));
+}
+
+/* How many bytes are within a string and stand for themselves; of the text's last seven, none. */
+static size_t skip_ascii(const char *s, size_t len)
+{
+	uint64_t special = len >= 8 ? special8(s) : 0; /* most strings are short */
+	size_t at = 0;
+
+	if (special)
+		return json_before(special);
+	while (len - at >= 16 && !special16(s + at))
+		at += 16;
+	for (; len - at >= 8; at += 8) {
+		special = special8(s + at);
+		if (special)
+			return at + json_before(special);
+	}
+	return at;
+}
+
+/* Whole characters, one at least; what is none is a flaw. */
+static void scan_characters(struct scan *sc)
+{
+	do {
+		size_t n = utf8_char(sc->s + sc->at, sc->len - sc->at);
+
+		sc->at += n ? n : 1;
+		if (n == 0)
+			replace(sc, sc->at - 1, "\xEF\xBF\xBD", "text that is not UTF-8");
+	} while (sc->at < sc->len && (unsigned char)sc->s[sc->at] >= 0x80);
+}
+
 static bool scan_string(struct scan *sc)
 {
 	sc->at++;
 	for (;;) {
 		unsigned char c;
-		size_t n;
 
-		while (sc->len - sc->at >= 8) {
-			uint64_t x = json_load8(sc->s + sc->at),
-				 special = (x & JSON_TOPS) | json_escapes(x);
-
-			if (special) {
-				sc->at += json_before(special);
-				break;
-			}
-			sc->at += 8;
-		}
+		sc->at += skip_ascii(sc->s + sc->at, sc->len - sc->at);
 		if (sc->at == sc->len)
 			return not_json(sc, "the end of the text within a string");
 		c = (unsigned char)sc->s[sc->at];
@@ -353,10 +393,7 @@ static bool scan_string(struct scan *sc)
 				return false;
 			continue;
 		}
-		n = utf8_char(sc->s + sc->at, sc->len - sc->at);
-		sc->at += n ? n : 1;
-		if (n == 0)
-			replace(sc, sc->at - 1, "\xEF\xBF\xBD", "text that is not UTF-8");
+		scan_characters(sc);
 	}
 }
 

@@ -42,6 +42,26 @@ static inline size_t json_before(uint64_t tops)
 #endif
 }
 
+/* Sixteen bytes at a time, where no more than that is to be known of them. The compiler makes
+ * vectors of it, or does without. A comparison gives -1 where it holds. */
+typedef signed char json_block __attribute__((vector_size(16)));
+
+static inline json_block json_load16(const char *s)
+{
+	json_block x;
+
+	memcpy(&x, s, sizeof(x));
+	return x;
+}
+
+static inline bool json_holds(json_block x)
+{
+	uint64_t halves[2];
+
+	memcpy(halves, &x, sizeof(halves));
+	return halves[0] | halves[1];
+}
+
 static inline const char *json_skip_space(const char *s, const char *end)
 {
 	while (s < end && (*s == ' ' || *s == '\t' || *s == '\n' || *s == '\r'))

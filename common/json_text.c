@@ -47,12 +47,11 @@ static size_t plain(const char *s, size_t len)
 	return at;
 }
 
-static void add_string(struct strbuf *sb, const char *s, size_t len)
+/* Without its quotes. */
+static void add_characters(struct strbuf *sb, const char *s, size_t len)
 {
 	size_t n = plain(s, len);
 
-	strbuf_grow(sb, len + 2); /* for all of it at once, but for what escapes add */
-	strbuf_addc(sb, '"');
 	while (n < len) {
 		strbuf_add(sb, s, n);
 		escape(sb, (unsigned char)s[n]);
@@ -61,6 +60,13 @@ static void add_string(struct strbuf *sb, const char *s, size_t len)
 		n = plain(s, len);
 	}
 	strbuf_add(sb, s, len);
+}
+
+static void add_string(struct strbuf *sb, const char *s, size_t len)
+{
+	strbuf_grow(sb, len + 2); /* for all of it at once, but for what escapes add */
+	strbuf_addc(sb, '"');
+	add_characters(sb, s, len);
 	strbuf_addc(sb, '"');
 }
 
@@ -141,6 +147,19 @@ void json_add_str(struct strbuf *sb, const char *key, const char *s)
 		add_string(sb, s, strlen(s));
 	else
 		strbuf_add(sb, "null", 4);
+}
+
+void json_add_joined(struct strbuf *sb, const char *key, const char *part, ...)
+{
+	va_list ap;
+
+	place(sb, key);
+	strbuf_addc(sb, '"');
+	va_start(ap, part);
+	for (; part; part = va_arg(ap, const char *))
+		add_characters(sb, part, strlen(part));
+	va_end(ap);
+	strbuf_addc(sb, '"');
 }
 
 void json_add_num(struct strbuf *sb, const char *key, int64_t n)
@@ -307,8 +326,10 @@ bool json_member(const char *text, size_t len, const char *key, struct json_slic
 
 struct json_slice json_string_start(const struct json_slice *string, size_t units)
 {
-	size_t at = 1;
+	size_t at = 1, most = units < string->len - 2 ? units : string->len - 2;
 
+	if (!memchr(string->text + 1, '\\', most))
+		return (struct json_slice){string->text, 1 + most};
 	for (; units && at < string->len - 1; units--)
 		at += string->text[at] != '\\' ? 1 : string->text[at + 1] == 'u' ? 6 : 2;
 	return (struct json_slice){string->text, at};

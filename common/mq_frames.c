@@ -11,47 +11,24 @@
 #include <string.h>
 #include <strings.h>
 
+#include "cpoa/json.h"
+
 /* What stands for a byte that no text may hold; a control character, so it is refused like one. */
 static const char no_text = 0x01;
 
 /* ---- text ---- */
 
-/* The length of the well-formed UTF-8 sequence at `s` (Unicode table 3-7), or 0. A NUL is none. */
-static size_t sequence_len(const uint8_t *s, size_t left)
-{
-	uint8_t low = 0x80, high = 0xbf;
-	size_t n;
-
-	if (s[0] < 0x80)
-		return s[0] != 0;
-	if (s[0] < 0xc2 || s[0] > 0xf4)
-		return 0;
-	n = s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
-	if (left < n)
-		return 0;
-	if (s[0] == 0xe0)
-		low = 0xa0; /* shorter forms of the same */
-	else if (s[0] == 0xed)
-		high = 0x9f; /* surrogates */
-	else if (s[0] == 0xf0)
-		low = 0x90;
-	else if (s[0] == 0xf4)
-		high = 0x8f; /* beyond U+10FFFF */
-	if (s[1] < low || s[1] > high)
-		return 0;
-	for (size_t i = 2; i < n; i++) {
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	}
-	return n;
-}
-
 static void copy_text(char *out, amqp_bytes_t from)
 {
-	const uint8_t *s = from.bytes;
+	const char *s = from.bytes;
 
+	out[from.len] = '\0';
+	if (from.len && utf8_ok(s, from.len)) {
+		memcpy(out, s, from.len);
+		return;
+	}
 	for (size_t i = 0; i < from.len;) {
-		size_t n = sequence_len(s + i, from.len - i);
+		size_t n = utf8_char(s + i, from.len - i);
 
 		if (n == 0) {
 			out[i++] = no_text;
@@ -60,7 +37,6 @@ static void copy_text(char *out, amqp_bytes_t from)
 		memcpy(out + i, s + i, n);
 		i += n;
 	}
-	out[from.len] = '\0';
 }
 
 void mq_copy_short(char out[MQ_SHORT_MAX + 1], amqp_bytes_t from)

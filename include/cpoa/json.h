@@ -87,6 +87,9 @@ char *json_end(struct strbuf *sb, size_t *len) /* closes that; free() it; `len` 
 void json_open(struct strbuf *sb, const char *key, char bracket); /* '{' or '[' */
 void json_close(struct strbuf *sb, char bracket);
 void json_add_str(struct strbuf *sb, const char *key, const char *s); /* NULL: null */
+/* A string of parts, the last one NULL. */
+void json_add_joined(struct strbuf *sb, const char *key, const char *part, ...)
+	__attribute__((sentinel));
 void json_add_num(struct strbuf *sb, const char *key, int64_t n);
 void json_add_bool(struct strbuf *sb, const char *key, bool b);
 void json_add_text(struct strbuf *sb, const char *key, struct json_slice text); /* none: null */

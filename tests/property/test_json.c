@@ -142,6 +142,28 @@ Test(utf8, cut_is_the_longest_that_fits)
 	}
 }
 
+/* Of longer texts than a vector's sums hold, from any place on. */
+Test(utf8, count_agrees_with_one_at_a_time)
+{
+	enum { LONG = 9000 };
+	unsigned char *s = malloc(LONG + 8);
+
+	for (int i = 0; i < 3000; i++) {
+		size_t len = 0, n = 0, most = (size_t)roll(0, roll(0, 3) ? 60 : LONG);
+		bool wide = roll(0, 1);
+
+		while (len < most) {
+			if (wide)
+				memcpy(s + len, "\xF0\x9F\x98\x80", 4);
+			len += wide ? 4 : put_char(s + len);
+		}
+		for (size_t at = 0; at < len; n++)
+			at += utf8_char((char *)s + at, len - at);
+		cr_assert_eq(utf8_count((char *)s, len), n);
+	}
+	free(s);
+}
+
 /* ---- JSON ---- */
 
 static struct json_object *random_tree(int depth)
@@ -321,6 +343,17 @@ static void write_string(struct strbuf *sb, struct json_object *in, const char *
 	keep(in, key, json_object_new_string(text));
 }
 
+static void write_joined(struct strbuf *sb, struct json_object *in, const char *key)
+{
+	static const char *const parts[] = {"", "\"", "a\n", "\xC3\xA4", "\\", "b", NULL};
+	const char *a = parts[roll(0, 5)], *b = parts[roll(0, 6)], *c = b ? parts[roll(0, 6)] : b;
+	char whole[16];
+
+	snprintf(whole, sizeof(whole), "%s%s%s", a, b ? b : "", c ? c : "");
+	json_add_joined(sb, key, a, b, c, NULL);
+	keep(in, key, json_object_new_string(whole));
+}
+
 static void write_number(struct strbuf *sb, struct json_object *in, const char *key)
 {
 	static const int64_t edges[] = {0, 1, -1, 9, 10, -10, INT64_MAX, INT64_MIN, INT32_MIN};
@@ -361,7 +394,7 @@ static void write_some(struct strbuf *sb, struct json_object *in, int depth)
 		struct json_object *inner;
 
 		snprintf(name, sizeof(name), "key %d", (int)n);
-		switch (roll(0, depth > 0 ? 6 : 4)) {
+		switch (roll(0, depth > 0 ? 7 : 5)) {
 		case 0:
 			json_add_str(sb, key, NULL);
 			keep(in, key, NULL);
@@ -379,6 +412,9 @@ static void write_some(struct strbuf *sb, struct json_object *in, int depth)
 			break;
 		case 4:
 			write_tree(sb, in, key);
+			break;
+		case 5:
+			write_joined(sb, in, key);
 			break;
 		default:
 			flag = roll(0, 1);

@@ -1,6 +1,7 @@
 /* event: the CloudEvents envelope. */
 #include "core/event.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,17 @@ bool event_kind_from_name(const char *name, enum event_kind *kind)
 			return true;
 		}
 	return false;
+}
+
+void event_key(const struct event *event, char out[EVENT_KEY_SIZE])
+{
+	const char *kind = kind_names[event->kind];
+	size_t n = strlen(event->type), m = strlen(kind);
+
+	assert(n + 1 + m < EVENT_KEY_SIZE);
+	memcpy(out, event->type, n);
+	out[n] = '.';
+	memcpy(out + n + 1, kind, m + 1);
 }
 
 struct uuid event_id(const struct uuid *workflow_id, unsigned sequence)
@@ -98,15 +110,6 @@ static void add_trace(struct strbuf *sb, const struct run *run)
 		json_add_str(sb, "tracestate", run->job.tracestate);
 }
 
-/* "aethercast.cpoa.podcast_generation.completed" */
-static void add_type(struct strbuf *sb, const char *workflow, enum event_kind kind)
-{
-	char text[128];
-
-	snprintf(text, sizeof(text), "aethercast.cpoa.%s.%s", workflow, kind_names[kind]);
-	json_add_str(sb, "type", text);
-}
-
 /* Ten digits, so that they sort as text. */
 static void add_sequence(struct strbuf *sb, unsigned sequence)
 {
@@ -129,7 +132,8 @@ static char *event_text(const struct run *run, const struct event_parts *parts,
 	json_add_str(&sb, "specversion", "1.0");
 	add_uuid(&sb, "id", id);
 	json_add_str(&sb, "source", "/cpoa");
-	add_type(&sb, run->job.workflow->type, parts->kind);
+	json_add_joined(&sb, "type", "aethercast.cpoa.", run->job.workflow->type, ".",
+			kind_names[parts->kind], NULL);
 	add_uuid(&sb, "subject", &run->job.workflow_id);
 	clock_text(time, run->now_us);
 	json_add_str(&sb, "time", time);

@@ -60,6 +60,10 @@ struct event_parts {
 	const char *stream;
 };
 
+/* "podcast_generation.completed": its routing key, and its row's type. */
+enum { EVENT_KEY_SIZE = 96 };
+void event_key(const struct event *event, char out[EVENT_KEY_SIZE]);
+
 /* The id that the event with this sequence has or will have. */
 struct uuid event_id(const struct uuid *workflow_id, unsigned sequence);
 

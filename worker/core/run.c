@@ -334,17 +334,16 @@ static enum event_kind event_of(enum run_status status)
 /* What an unchanged ASF shows its user: the terminal one of agents.md §1.1 step 11. */
 static char *usual_ui(const struct run *run, struct ending *ending)
 {
-	const char *status = run_status_name(ending->status),
-		   *message = run->job.workflow->completed_message;
+	const char *status = run_status_name(ending->status);
 	bool well = ending->status == STATUS_COMPLETED;
 	struct strbuf ui;
-	char text[64];
 
-	snprintf(text, sizeof(text), "Task ended with status: %s", status);
-	if (!well)
-		message = ending->error ? ending->error : text;
 	json_begin(&ui);
-	json_add_str(&ui, "message", message);
+	if (well || ending->error)
+		json_add_str(&ui, "message",
+			     well ? run->job.workflow->completed_message : ending->error);
+	else
+		json_add_joined(&ui, "message", "Task ended with status: ", status, NULL);
 	json_add_str(&ui, "stage", "finalization");
 	json_add_str(&ui, "final_status", status);
 	json_add_bool(&ui, "is_terminal", true);

@@ -14,9 +14,8 @@
 enum {
 	WINDOW_MAX = 2048, /* unconfirmed at once: enough to keep the broker busy */
 	TRIES_MAX = 3,	   /* of a reply */
-	ROUTING_KEY_SIZE = 96,
-	LISTEN_MS = 50, /* how often a lane that the thread does not poll is looked at while it
-			   waits for confirms */
+	LISTEN_MS = 50,	   /* how often a lane that the thread does not poll is looked at while it
+			      waits for confirms */
 };
 
 void lane_init(struct lane *lane)
@@ -122,7 +121,7 @@ static void connect(struct lane *lane)
 
 static bool publish(struct lane *lane, struct event *event, struct err *e)
 {
-	char key[ROUTING_KEY_SIZE], id[UUID_TEXT_SIZE];
+	char key[EVENT_KEY_SIZE], id[UUID_TEXT_SIZE];
 	int64_t now_us = clock_wall_us();
 	struct mq_publish p = {
 		.exchange = lane->replies ? "" : EXCHANGE_EVENTS,
@@ -136,7 +135,7 @@ static bool publish(struct lane *lane, struct event *event, struct err *e)
 		.len = event->len,
 	};
 
-	snprintf(key, sizeof(key), "%s.%s", event->type, event_kind_name(event->kind));
+	event_key(event, key);
 	uuid_to_text(&event->id, id);
 	event->published_us = now_us;
 	/* Not mandatory: when nobody listens any more, the broker drops it, which is right. */

@@ -155,17 +155,12 @@ static void put_save(struct ledger_batch *b, const struct run *run, const struct
 	db_put_text(&c[3], save->text);
 }
 
-static void event_type(char out[96], const struct event *event)
-{
-	snprintf(out, 96, "%s.%s", event->type, event_kind_name(event->kind));
-}
-
 static void put_tell(struct ledger_batch *b, const struct run *run, const struct event *event)
 {
 	struct db_column *c = b->columns[SQL_TELL];
-	char type[96];
+	char type[EVENT_KEY_SIZE];
 
-	event_type(type, event);
+	event_key(event, type);
 	db_put_uuid(&c[1], &run->job.workflow_id);
 	db_put_bool(&c[2], !run->admitted);
 	db_put_uuid(&c[3], &event->id);
@@ -183,9 +178,9 @@ static void put_finish(struct ledger_batch *b, const struct run *run)
 {
 	struct db_column *c = b->columns[SQL_FINISH];
 	const struct change *change = &run->change;
-	char type[96];
+	char type[EVENT_KEY_SIZE];
 
-	event_type(type, change->terminal);
+	event_key(change->terminal, type);
 	db_put_uuid(&c[1], &run->job.workflow_id);
 	db_put_bool(&c[2], !run->admitted);
 	db_put_text(&c[3], run_status_name(change->status));

@@ -14,7 +14,8 @@ enum { PREVIEW_MAX = 250 };
 
 /* ---- the log: a pure function of the calls, so a podcast that was taken over has it whole ---- */
 
-static void add_entry(struct strbuf *log, int64_t wall_us, const char *stage, const char *message)
+/* Its message follows, and what more there is about it. */
+static void begin_entry(struct strbuf *log, int64_t wall_us, const char *stage)
 {
 	char time[CLOCK_TEXT_SIZE];
 
@@ -22,7 +23,6 @@ static void add_entry(struct strbuf *log, int64_t wall_us, const char *stage, co
 	json_open(log, NULL, '{');
 	json_add_str(log, "timestamp", time);
 	json_add_str(log, "stage", stage);
-	json_add_str(log, "message", message);
 }
 
 static void end_entry(struct strbuf *log)
@@ -32,7 +32,8 @@ static void end_entry(struct strbuf *log)
 
 static void entry(struct strbuf *log, int64_t wall_us, const char *stage, const char *message)
 {
-	add_entry(log, wall_us, stage, message);
+	begin_entry(log, wall_us, stage);
+	json_add_str(log, "message", message);
 	end_entry(log);
 }
 
@@ -49,13 +50,13 @@ static void add_error(struct strbuf *log, const struct reply *reply)
 static void add_preview(struct strbuf *log, const char *text)
 {
 	size_t n = text ? utf8_cut(text, strlen(text), PREVIEW_MAX) : 0;
-	char preview[PREVIEW_MAX + 4];
+	char preview[PREVIEW_MAX + 1];
 
 	if (!n)
 		return;
 	memcpy(preview, text, n);
-	strcpy(preview + n, text[n] ? "..." : "");
-	json_add_str(log, "data_preview", preview);
+	preview[n] = '\0';
+	json_add_joined(log, "data_preview", preview, text[n] ? "..." : "", NULL);
 }
 
 static void add_start(struct strbuf *log, struct reply *reply, const char *key)
@@ -70,15 +71,15 @@ static void log_call(struct strbuf *log, struct call *call)
 {
 	struct reply *reply = call_reply(call);
 	const char *stage = call->stage ? call->stage : call->name;
-	char text[160];
 
-	snprintf(text, sizeof(text), "%s called.", call->agent_name);
-	entry(log, call->planned_us, stage, text);
+	begin_entry(log, call->planned_us, stage);
+	json_add_joined(log, "message", call->agent_name, " called.", NULL);
+	end_entry(log);
 	if (!reply)
 		return;
-	snprintf(text, sizeof(text), "%s %s.", call->agent_name,
-		 reply->error ? "failed" : "succeeded");
-	add_entry(log, call->landed_us, stage, text);
+	begin_entry(log, call->landed_us, stage);
+	json_add_joined(log, "message", call->agent_name, reply->error ? " failed." : " succeeded.",
+			NULL);
 	if (reply->error)
 		add_error(log, reply);
 	else
@@ -91,7 +92,6 @@ static void make_log(struct strbuf *log, struct run *run, const char *legacy, co
 		     const char *error)
 {
 	enum { USUAL = 2048 };
-	char text[160];
 
 	strbuf_init(log, JSON_TEXT_MAX);
 	strbuf_grow(log, USUAL);
@@ -102,8 +102,8 @@ static void make_log(struct strbuf *log, struct run *run, const char *legacy, co
 			log_call(log, call);
 	if (asf)
 		entry(log, run->now_us, "asf_notification", asf);
-	snprintf(text, sizeof(text), "Podcast generation ended with status %s.", legacy);
-	add_entry(log, run->now_us, "finalization", text);
+	begin_entry(log, run->now_us, "finalization");
+	json_add_joined(log, "message", "Podcast generation ended with status ", legacy, ".", NULL);
 	add_preview(log, error);
 	end_entry(log);
 	json_close(log, ']');
@@ -284,13 +284,14 @@ static enum run_status status_of(const char *legacy)
 static void make_ui(struct strbuf *ui, struct run *run, const struct outcome *o,
 		    enum run_status status)
 {
-	char text[128];
-
-	snprintf(text, sizeof(text), "Task ended with status: %s", run_status_name(status));
 	json_begin(ui);
-	json_add_str(ui, "message",
-		     status == STATUS_COMPLETED ? run->job.workflow->completed_message
-						: (o->error ? o->error : text));
+	if (status == STATUS_COMPLETED || o->error)
+		json_add_str(ui, "message",
+			     status == STATUS_COMPLETED ? run->job.workflow->completed_message
+							: o->error);
+	else
+		json_add_joined(ui, "message", "Task ended with status: ", run_status_name(status),
+				NULL);
 	json_add_str(ui, "stage",
 		     status == STATUS_FAILED && run->stage.name ? run->stage.name : "finalization");
 	json_add_str(ui, "final_status", run_status_name(status));
