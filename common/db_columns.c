@@ -59,6 +59,12 @@ void db_column_reset(struct db_column *c)
 
 /* ---- adding ---- */
 
+static void write_be32(char *at, uint32_t n)
+{
+	n = htobe32(n);
+	memcpy(at, &n, sizeof(n));
+}
+
 static void reserve_header(struct db_column *c)
 {
 	static const char blank[ARRAY_HEADER];
@@ -121,6 +127,20 @@ void db_put_bytes(struct db_column *c, const void *data, size_t len)
 	strbuf_add(&c->bytes, data, len);
 }
 
+struct strbuf *db_open_bytes(struct db_column *c)
+{
+	assert(c->type == DB_TEXT || c->type == DB_JSON || c->type == DB_BYTEA);
+	begin_element(c, 0);
+	c->open = c->bytes.len;
+	return &c->bytes;
+}
+
+void db_close_bytes(struct db_column *c)
+{
+	if (!c->bytes.failed)
+		write_be32(c->bytes.buf + c->open - 4, (uint32_t)(c->bytes.len - c->open));
+}
+
 void db_put_uuid(struct db_column *c, const struct uuid *id)
 {
 	assert(c->type == DB_UUID);
@@ -165,12 +185,6 @@ void db_put_time(struct db_column *c, int64_t wall_us)
 }
 
 /* ---- sending ---- */
-
-static void write_be32(char *at, uint32_t n)
-{
-	n = htobe32(n);
-	memcpy(at, &n, sizeof(n));
-}
 
 static int32_t read_be32(const char *at)
 {

@@ -109,6 +109,7 @@ struct db_column {
 	struct strbuf bytes; /* 20 bytes of array header, then the elements */
 	int32_t n;
 	bool nulls;
+	size_t open; /* where the element that is being written begins */
 };
 
 enum { DB_COLUMN_MAX = 256 << 20 }; /* bytes of one parameter */
@@ -121,6 +122,10 @@ void db_column_reset(struct db_column *c);
 void db_put_null(struct db_column *c);
 void db_put_text(struct db_column *c, const char *s);		      /* TEXT JSON JSONB */
 void db_put_bytes(struct db_column *c, const void *data, size_t len); /* TEXT JSON JSONB BYTEA */
+/* An element that is added to this buffer piece by piece, until db_close_bytes(). TEXT JSON BYTEA
+ */
+struct strbuf *db_open_bytes(struct db_column *c);
+void db_close_bytes(struct db_column *c);
 void db_put_uuid(struct db_column *c, const struct uuid *id);
 void db_put_int(struct db_column *c, int64_t n); /* INT4 INT8 */
 void db_put_bool(struct db_column *c, bool b);

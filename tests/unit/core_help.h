@@ -219,6 +219,16 @@ static inline struct call *help_out(const struct run *run)
 
 /* ---- what a commit keeps ---- */
 
+/* The row's reply. free() it. */
+static inline char *help_reply_text(const struct call *call, size_t *len)
+{
+	struct strbuf sb;
+
+	strbuf_init(&sb, JSON_TEXT_MAX);
+	call_reply_write(call, &sb);
+	return strbuf_detach(&sb, len);
+}
+
 static inline char *help_dup(const char *s)
 {
 	return s ? xstrdup(s) : NULL;
@@ -287,7 +297,7 @@ static inline void help_keep_call(struct help_world *w, const struct call *call)
 		row->landed_us = call->landed_us;
 		row->summary = help_dup(call->summary);
 		if (call->agent || !(call->news & CALL_NEW))
-			row->reply = call_reply_text(call, &row->reply_len);
+			row->reply = help_reply_text(call, &row->reply_len);
 	}
 }
 

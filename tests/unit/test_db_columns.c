@@ -30,6 +30,32 @@ Test(db_columns, an_empty_array_has_no_dimensions)
 	db_column_release(&c);
 }
 
+Test(db_columns, text_that_is_written_piece_by_piece)
+{
+	struct db_column pieces, whole;
+	const char *value;
+	int len;
+
+	db_column_init(&pieces, DB_TEXT);
+	db_column_init(&whole, DB_TEXT);
+	db_put_text(&whole, "one");
+	db_put_text(&whole, "");
+	db_put_text(&whole, "two");
+	db_column_value(&whole, false, &value, &len);
+	strbuf_adds(db_open_bytes(&pieces), "o");
+	strbuf_adds(&pieces.bytes, "ne");
+	db_close_bytes(&pieces);
+	(void)db_open_bytes(&pieces);
+	db_close_bytes(&pieces);
+	db_put_text(&pieces, "two");
+	expect_value(&pieces, false, value, (size_t)len);
+	(void)db_open_bytes(&pieces);
+	pieces.bytes.failed = true; /* as when it grows beyond the ceiling */
+	db_close_bytes(&pieces);
+	db_column_release(&pieces);
+	db_column_release(&whole);
+}
+
 Test(db_columns, text_array_with_a_null)
 {
 	static const char want[] = "\0\0\0\1"

@@ -88,7 +88,7 @@ static inline void many_keep_call(struct many *m, const struct call *call)
 	r->landed = true;
 	r->row.landed_us = call->landed_us;
 	r->row.summary = help_dup(call->summary);
-	r->row.reply = call_reply_text(call, &r->row.reply_len);
+	r->row.reply = help_reply_text(call, &r->row.reply_len);
 }
 
 static inline void many_send(struct many *m, struct call *call)

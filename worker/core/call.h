@@ -201,9 +201,9 @@ struct errand call_answer(struct call *call, const struct policy *policy, struct
 void call_fail(struct call *call, enum reply_kind kind, int64_t wall_us, const char *fmt, ...)
 	PRINTF_LIKE(4, 5);
 
-/* The row's `reply` (JSON: kind, http_status, error, body) written, and read again by whoever takes
- * the workflow over. */
-char *call_reply_text(const struct call *call, size_t *len);
+/* The row's `reply` (JSON: kind, http_status, error, body) added to a buffer, and read again by
+ * whoever takes the workflow over. */
+void call_reply_write(const struct call *call, struct strbuf *sb);
 bool call_reply_read(struct call *call, const char *text, size_t len) MUST_CHECK;
 /* The row's error_details_json, NULL for a result. */
 char *call_error_text(const struct call *call);

@@ -128,20 +128,18 @@ void reply_release(struct reply *reply)
 	*reply = (struct reply){0};
 }
 
-char *call_reply_text(const struct call *call, size_t *len)
+void call_reply_write(const struct call *call, struct strbuf *sb)
 {
 	const struct reply *r = &call->reply;
-	struct strbuf sb;
 
-	json_begin(&sb);
-	strbuf_grow(&sb, r->text_len);
-	json_add_str(&sb, "kind", kind_names[r->kind]);
-	json_add_num(&sb, "http_status", r->http_status);
-	json_add_bool(&sb, "polled", r->polled);
-	json_add_str(&sb, "error", r->error);
+	strbuf_addc(sb, '{');
+	json_add_str(sb, "kind", kind_names[r->kind]);
+	json_add_num(sb, "http_status", r->http_status);
+	json_add_bool(sb, "polled", r->polled);
+	json_add_str(sb, "error", r->error);
 	/* As it is: printing it again would cost what reading it again would. */
-	json_add_text(&sb, "body", (struct json_slice){r->text, r->text_len});
-	return json_end(&sb, len);
+	json_add_text(sb, "body", (struct json_slice){r->text, r->text_len});
+	strbuf_addc(sb, '}');
 }
 
 bool call_reply_read(struct call *call, const char *text, size_t len)

@@ -114,18 +114,17 @@ static void put_take(struct ledger_batch *b, const struct run *run, const struct
 static void put_land(struct ledger_batch *b, const struct run *run, const struct call *call)
 {
 	struct db_column *c = b->columns[SQL_LAND];
-	size_t len;
-	char *reply = call_reply_text(call, &len), *error = call_error_text(call);
+	char *error = call_error_text(call);
 
 	db_put_uuid(&c[1], &run->job.workflow_id);
 	db_put_uuid(&c[2], &call->id);
 	db_put_text(&c[3], task_status(call));
 	db_put_text(&c[4], call->summary);
 	db_put_text(&c[5], error);
-	db_put_bytes(&c[6], reply, len);
+	call_reply_write(call, db_open_bytes(&c[6]));
+	db_close_bytes(&c[6]);
 	db_put_int(&c[7], call->retries);
 	db_put_time(&c[8], call->landed_us);
-	free(reply);
 	free(error);
 }
 
