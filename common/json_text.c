@@ -105,7 +105,7 @@ static void place(struct strbuf *sb, const char *key)
 		*p++ = ',';
 	if (key) {
 		*p++ = '"';
-		p = (char *)memcpy(p, key, n) + n;
+		p = mempcpy(p, key, n);
 		*p++ = '"';
 		*p++ = ':';
 	}
