@@ -114,10 +114,15 @@ static void place(struct strbuf *sb, const char *key)
 
 void json_begin(struct strbuf *sb)
 {
-	enum { USUAL = 256 }; /* bytes: most objects are smaller */
+	enum { USUAL = 255 }; /* bytes: most objects are smaller */
 
+	json_begin_large(sb, USUAL);
+}
+
+void json_begin_large(struct strbuf *sb, size_t room)
+{
 	strbuf_init(sb, JSON_TEXT_MAX);
-	strbuf_grow(sb, USUAL);
+	strbuf_grow(sb, room);
 	strbuf_addc(sb, '{');
 }
 

@@ -81,7 +81,9 @@ struct json_slice {
  * a list. A key is the caller's own and is not escaped; a string is UTF-8, and is.
  * What a stranger has as keys goes through json_add_obj() and json_add_members().
  */
-void json_begin(struct strbuf *sb);	       /* a new buffer, with an object in it that is open */
+/* A new buffer, with an object in it that is open; the second has room for about so many bytes. */
+void json_begin(struct strbuf *sb);
+void json_begin_large(struct strbuf *sb, size_t room);
 char *json_end(struct strbuf *sb, size_t *len) /* closes that; free() it; `len` may be NULL */
 	__attribute__((returns_nonnull));
 void json_open(struct strbuf *sb, const char *key, char bracket); /* '{' or '[' */

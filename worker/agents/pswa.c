@@ -5,6 +5,8 @@
 
 #include "agents/agents.h"
 
+enum { BESIDE = 200 }; /* bytes of a request beside the content */
+
 static bool truthy(const char *s)
 {
 	return s && *s;
@@ -47,7 +49,7 @@ struct reply *pswa_weave(struct run *run, const char *topic, struct reply *web)
 		struct strbuf request, input;
 		const char *content = reply_string(web, "content");
 
-		json_begin(&request);
+		json_begin_large(&request, web->text_len + BESIDE);
 		json_add_text(&request, "content", reply_member(web, "content"));
 		json_add_str(&request, "topic", topic);
 		json_begin(&input);

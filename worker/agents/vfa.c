@@ -5,6 +5,8 @@
 
 #include "agents/agents.h"
 
+enum { BESIDE = 200, SUMMARY = 500 }; /* usual bytes; the first beside the script */
+
 static bool is(const char *s, const char *what)
 {
 	return s && strcmp(s, what) == 0;
@@ -45,7 +47,7 @@ struct reply *vfa_forge(struct run *run, struct reply *written, struct json_obje
 		struct strbuf request, input;
 
 		/* As it stands in its row, rather than printed again. */
-		json_begin(&request);
+		json_begin_large(&request, written->text_len + BESIDE);
 		json_add_text(&request, "script",
 			      (struct json_slice){written->text, written->text_len});
 		add_voice(&request, "voice_params", voice);
@@ -60,7 +62,7 @@ struct reply *vfa_forge(struct run *run, struct reply *written, struct json_obje
 		struct json_object *result = reply_body(call_reply(call));
 		struct strbuf summary;
 
-		json_begin(&summary);
+		json_begin_large(&summary, SUMMARY);
 		json_add_str(&summary, "status", json_str(result, "status"));
 		json_add_str(&summary, "audio_gcs_uri", json_str(result, "audio_filepath"));
 		json_add_str(&summary, "stream_id", json_str(result, "stream_id"));

@@ -127,8 +127,7 @@ static char *event_text(const struct run *run, const struct event_parts *parts,
 	char time[CLOCK_TEXT_SIZE];
 	struct strbuf sb;
 
-	json_begin(&sb);
-	strbuf_grow(&sb, ENVELOPE + (parts->result ? strlen(parts->result) : 0));
+	json_begin_large(&sb, ENVELOPE + (parts->result ? strlen(parts->result) : 0));
 	json_add_str(&sb, "specversion", "1.0");
 	add_uuid(&sb, "id", id);
 	json_add_str(&sb, "source", "/cpoa");

@@ -94,17 +94,10 @@ static void drop(struct strbuf *sb)
 		strbuf_release(sb);
 }
 
-/* As long as what it holds: a request stands by as long as its agent takes. */
-static char *tight(char *text, size_t len)
-{
-	return xrealloc(text, len + 1);
-}
-
 void call_send(struct call *call, struct strbuf *request, struct strbuf *input)
 {
 	assert(call->state != CALL_LANDED && !call->request);
 	call->request = json_end(request, &call->request_len);
-	call->request = tight(call->request, call->request_len);
 	call->scenario = scenario_for(call->run, call->agent);
 	if (call->news & CALL_NEW)
 		call->input = input ? json_end(input, NULL) : xstrdup(call->request);

@@ -10,7 +10,7 @@
 #include "cpoa/json.h"
 #include "cpoa/strbuf.h"
 
-enum { PREVIEW_MAX = 250 };
+enum { PREVIEW_MAX = 250, BESIDE_LOG = 1200, CONTEXT = 800 /* usual bytes */ };
 
 /* ---- the log: a pure function of the calls, so a podcast that was taken over has it whole ---- */
 
@@ -210,8 +210,7 @@ static void make_result(struct strbuf *result, struct run *run, const struct pod
 	char id[UUID_TEXT_SIZE];
 
 	uuid_to_text(&run->job.workflow_id, id);
-	json_begin(result);
-	strbuf_grow(result, 2 * o->log.len);
+	json_begin_large(result, BESIDE_LOG + o->log.len + (p->audio ? p->audio->text_len : 0));
 	json_add_str(result, "task_id", run->job.task_id);
 	json_add_str(result, "workflow_id", id);
 	json_add_str(result, "topic", run_str(run, "topic"));
@@ -226,7 +225,7 @@ static void make_result(struct strbuf *result, struct run *run, const struct pod
 
 static void make_context(struct strbuf *context, const struct podcast *p)
 {
-	json_begin(context);
+	json_begin_large(context, CONTEXT);
 	if (p->web && !p->web->error) {
 		struct json_slice urls = reply_member(p->web, "source_urls");
 
@@ -251,8 +250,7 @@ static void save_final(struct run *run, const struct podcast *p, const struct ou
 {
 	struct strbuf row;
 
-	json_begin(&row);
-	strbuf_grow(&row, 1024 + o->log.len);
+	json_begin_large(&row, BESIDE_LOG + o->log.len);
 	json_add_str(&row, "podcast_id", run->job.task_id);
 	json_add_str(&row, "cpoa_status", o->legacy);
 	json_add_bool(&row, "final", true);
