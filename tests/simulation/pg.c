@@ -440,12 +440,16 @@ static enum outcome work(struct db *db, struct db_batch *b, struct err *e)
 	return ok ? OUTCOME_COMMITTED : OUTCOME_REFUSED;
 }
 
-/* The server may have done it all before its client does anything else, or begin when that asks. */
+/* The server may have done it all before its client does anything else, or begin when that asks; or
+ * nothing is sent, as the session is gone or something in it is too large. */
 bool db_batch_send(struct db *db, struct db_batch *b, struct err *e)
 {
-	(void)e;
 	assert(db->outcome == OUTCOME_NONE);
 	b->failed = -1;
+	if (sim_chance(2))
+		return lost(e);
+	if (sim_chance(2))
+		return refused(e, ERR_REJECT, "54000", "more than 1023 MiB in a batch");
 	db->outcome = sim_chance(500) ? work(db, b, &db->refusal) : OUTCOME_TO_COME;
 	return true;
 }

@@ -154,6 +154,14 @@ static void refused_for_good(struct house *house, struct run *run)
 	over(house, run);
 }
 
+/* An admitted workflow that is let go. If its session was lost, that is no death of its worker. */
+static void pardon(struct house *house, const struct run *run)
+{
+	if (run->lease != atomic_load(&house->lease) && !atomic_load(&house->stopping))
+		ledger_forgive(house->ledger, &run->job.workflow_id, run->lease);
+	metric_add(&m_fenced, 0, 0, 1);
+}
+
 void aftermath_committed(struct house *house, struct run *run, struct mail_list *events)
 {
 	bool ended = run->change.ended, held = house_holds(house, run);
@@ -186,6 +194,8 @@ void aftermath_committed(struct house *house, struct run *run, struct mail_list 
 	tell(run, events);
 	run_settle(run);
 	/* What is let go in the middle is in its rows: whoever claims it goes on from there. */
+	if (!ended && !held)
+		pardon(house, run);
 	if (ended || !held)
 		over(house, run);
 	else
@@ -219,10 +229,8 @@ void aftermath_lost(struct house *house, struct run *run)
 {
 	if (run->message)
 		intake_return(house->intake, run->epoch, run->message->tag);
-	if (run->admitted && run->lease != atomic_load(&house->lease) &&
-	    !atomic_load(&house->stopping))
-		ledger_forgive(house->ledger, &run->job.workflow_id, run->lease);
-	metric_add(&m_fenced, 0, 0, run->admitted);
+	if (run->admitted)
+		pardon(house, run);
 	log_debug("a workflow is let go", SAY_RUN(run), LOG_END);
 	over(house, run);
 }

@@ -31,6 +31,7 @@
 	X(venom)      /* a job with "chaos-venom" in it is about to be read */ \
 	X(planned)    /* calls are planned; nothing is committed */ \
 	X(committing) /* the transaction is put together; nothing is sent */ \
+	X(sent)       /* it is with the server, and the one before may go on; there is no answer */ \
 	X(committed)  /* the transaction is committed; nothing of what it was to cause has happened */ \
 	X(admitted)   /* the job is committed; its message is not acked */ \
 	X(acked)      /* the ack is sent */ \

@@ -137,12 +137,6 @@ static void commit(struct ledger *l)
 		ledger_run_filled(l);
 }
 
-/* Whether the server is to be asked something before the next transaction. */
-static bool has_reads(const struct ledger *l)
-{
-	return l->duplicates.head || l->lookups.head || clock_mono_us() >= l->rescue_at_us;
-}
-
 static void *ledger_thread(void *arg)
 {
 	struct ledger *l = arg;
@@ -165,7 +159,7 @@ static void *ledger_thread(void *arg)
 			take_delayed(l);
 		commit(l);
 		/* With the next transaction at hand, it goes while the server works on that. */
-		if (!ledger_has_filled(l) || has_reads(l))
+		if (!ledger_has_filled(l))
 			ledger_aftermath(l);
 		if (l->db && l->duplicates.head)
 			duplicates_settle(l);

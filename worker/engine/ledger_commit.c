@@ -153,20 +153,25 @@ static void keeps_lease(struct ledger *l, int64_t asked_us)
 	atomic_store(&l->house->lease_until_us, asked_us + l->house->settings->lease_us);
 }
 
-/* With `beside`, what can be done meanwhile is done. */
+/* What can be done while the server works. */
+static void do_beside(struct ledger *l)
+{
+	FAULT(sent);
+	ledger_aftermath(l);
+	ledger_collect(l);
+	ledger_fill(l);
+}
+
 static bool try_batch(struct ledger *l, struct db_batch *b, bool beside, struct err *e)
 {
 	int64_t asked_us = clock_mono_us();
-	bool done = db_batch_send(l->db, b, e);
+	bool done;
 
-	if (done) {
-		if (beside) {
-			ledger_aftermath(l);
-			ledger_collect(l);
-			ledger_fill(l);
-		}
-		done = db_batch_finish(l->db, b, e);
-	}
+	if (!db_batch_send(l->db, b, e))
+		return false;
+	if (beside)
+		do_beside(l);
+	done = db_batch_finish(l->db, b, e);
 	if (done || e->class != ERR_LOST)
 		keeps_lease(l, asked_us);
 	return done;
@@ -174,6 +179,8 @@ static bool try_batch(struct ledger *l, struct db_batch *b, bool beside, struct 
 
 bool ledger_ask(struct ledger *l, struct err *e)
 {
+	/* Calls and acks do not wait for an answer that has nothing to do with them. */
+	ledger_aftermath(l);
 	return try_batch(l, &l->batch.db, false, e);
 }
 
@@ -244,6 +251,7 @@ static void commit_singly(struct ledger *l, const struct ledger_batch *refused)
 	for (int i = 0; i < refused->n; i++) {
 		struct run *run = refused->runs[i];
 
+		house_tick(l->house, THREAD_LEDGER, clock_mono_us());
 		if (!l->db) {
 			aftermath_lost(l->house, run);
 			continue;

@@ -110,6 +110,8 @@ void ledger_session_lost(struct ledger *l, const struct err *e)
 	db_close(l->db);
 	l->db = NULL;
 	l->lease = 0;
+	/* What was committed before is so: its acks and events do not wait for the next session. */
+	ledger_aftermath(l);
 	intake_poke(l->house->intake);
 	caller_recall(l->house->caller);
 	harvester_recall(l->house->harvester);
