@@ -19,12 +19,12 @@
 enum {
 	EVENTS_MAX = 256,
 	CONNECTIONS_MIN = 16,
-	IDLE_MAX = 1024, /* easy handles kept for the next request, some 6 KiB each */
+	IDLE_MAX = 512, /* easy handles kept for the next request, some 6 KiB each */
 };
 
 bool http_global_init(struct err *e)
 {
-	CURLcode code = curl_global_init(CURL_GLOBAL_ALL);
+	CURLcode code = http_memory_init();
 
 	if (code != CURLE_OK)
 		return err_set(e, ERR_USAGE, "libcurl: %s", curl_easy_strerror(code));

@@ -64,6 +64,15 @@ enum { WATCH_WANTED = 8 };
 /* A socket has just been made, or is about to be closed: epoll does not have it. */
 void http_unwatch(struct http *h, int fd);
 
+/*
+ * The buffer that libcurl receives into, of each request under way; there may be ten thousand.
+ * Whole pages: see http_memory.c. libcurl takes a byte more than it is told.
+ */
+enum { HTTP_BUFFER_BYTES = 16 << 10 };
+
+/* Starts libcurl, once. */
+CURLcode http_memory_init(void);
+
 /* A handle with all options set that are the same for every request. */
 struct transfer *http_transfer_new(struct http *h);
 

@@ -16,7 +16,6 @@
 
 enum {
 	HEADER_BYTES_MAX = 64 << 10,
-	BUFFER_SIZE = 16 << 10, /* of each request under way; there may be ten thousand */
 	TARGET_USUAL = 512,
 	CONNECT_MS_MAX = 10000, /* a host that is gone is known sooner than a slow one */
 	RETRY_AFTER_S_MAX = 7 * 86400,
@@ -152,7 +151,7 @@ struct transfer *http_transfer_new(struct http *h)
 	curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, before_sending);
 	curl_easy_setopt(easy, CURLOPT_PREREQDATA, t);
 	set(easy, CURLOPT_NOSIGNAL, 1);
-	set(easy, CURLOPT_BUFFERSIZE, BUFFER_SIZE);
+	set(easy, CURLOPT_BUFFERSIZE, HTTP_BUFFER_BYTES - 1);
 	set(easy, CURLOPT_PIPEWAIT, 0);
 	set(easy, CURLOPT_FOLLOWLOCATION, 0);
 	set(easy, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2);

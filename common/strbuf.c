@@ -61,8 +61,9 @@ bool strbuf_grow(struct strbuf *sb, size_t extra)
 	if (need <= sb->cap)
 		return true;
 	cap = sb->cap ? sb->cap * 2 : FIRST;
+	/* Behind much at once there mostly comes a little more. */
 	if (cap < need)
-		cap = need;
+		cap = need + need / 8;
 	if (cap > sb->max + 1)
 		cap = sb->max + 1;
 	sb->buf = xrealloc(sb->cap ? sb->buf : NULL, cap);
