@@ -215,7 +215,7 @@ fi
 # Criterion cannot run under ThreadSanitizer, but a worker can: the same tests from outside, against it.
 if [ "$what" = all ] && build tsan; then
 	export CPOA_WORKER_BIN=$PWD/build/tsan/cpoa
-	run dev integration 'integration\.(podcast|takeover|jobs)$' worker-under-tsan
+	run dev integration 'integration\.(podcast|takeover|jobs|rest)$' worker-under-tsan
 	unset CPOA_WORKER_BIN
 fi
 

@@ -158,7 +158,8 @@ void world_struck(const struct uuid *event_id)
 
 /* ---- calls ---- */
 
-static void note_key(int agent, const struct uuid *workflow_id, const char *name, const char *key)
+static void note_key(int agent, const struct uuid *workflow_id, const char *name, const char *key,
+		     const char *body, size_t len)
 {
 	struct work *w = web_work(key);
 
@@ -166,19 +167,24 @@ static void note_key(int agent, const struct uuid *workflow_id, const char *name
 		if (w->agent != agent || !uuid_equal(&w->workflow_id, workflow_id) ||
 		    strcmp(w->name, name) != 0)
 			sim_fail("calls %s and %s share the key %s", w->name, name, key);
+		if (!body || strlen(w->body) != len || memcmp(w->body, body, len) != 0)
+			sim_fail("%s was asked for %s, and now for %.*s", key, w->body,
+				 body ? (int)len : 0, body ? body : "");
 		return;
 	}
 	if (web.n_work == WEB_WORKS)
 		sim_fail("more than %d calls", WEB_WORKS);
 	web.work[web.n_work++] = (struct work){.key = xstrdup(key),
 					       .name = xstrdup(name),
+					       .body = xstrndup(body, len),
 					       .agent = agent,
 					       .workflow_id = *workflow_id,
 					       .gone = -1};
 }
 
 /* A submission leaves a worker. */
-void world_submits(int agent, const struct uuid *workflow_id, const char *key)
+void world_submits(int agent, const struct uuid *workflow_id, const char *key, const char *body,
+		   size_t len)
 {
 	const struct workflow_row *w = pg_workflow(workflow_id);
 	const struct task_row *t;
@@ -188,7 +194,7 @@ void world_submits(int agent, const struct uuid *workflow_id, const char *key)
 		sim_fail("%s was asked before its workflow was committed", key);
 	name = key + strlen(w->key) + 1;
 	t = pg_task(workflow_id, name);
-	note_key(agent, workflow_id, name, key);
+	note_key(agent, workflow_id, name, key, body, len);
 	sim_say("web: %s is submitted", key);
 	if (!t)
 		sim_fail("%s was asked before its plan was committed", key);

@@ -2,6 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cpoa/clock.h"
+
 #include "simulation/pg.h"
 #include "simulation/sim.h"
 #include "simulation/web.h"
@@ -61,9 +63,19 @@ static void kill_one(void)
 		world_start_worker();
 }
 
+/*
+ * Whoever is frozen and whose session is ended meanwhile does not hear of it before he asks, and
+ * may until his time is up: two faults at once, as in pg.c. So he sleeps until then.
+ */
 static void thaw(struct alarm *alarm)
 {
 	struct worker *w = &world.workers[alarm - faults.thaw];
+	int64_t left = atomic_load(&w->house.lease_until_us) - clock_mono_us();
+
+	if (!w->dead && left > 0 && !pg_lease_alive(atomic_load(&w->house.lease))) {
+		sim_alarm(alarm, left);
+		return;
+	}
 
 	sim_say("worker %d goes on", w->number);
 	w->frozen = false;

@@ -31,13 +31,13 @@ static void tell_tally(double took)
 {
 	printf("%llu schedules in %.1f s (%.0f a second): %llu messages, %llu events told, %llu "
 	       "steps; %llu kills, %llu freezes, %llu drains, %llu cuts, %llu restarts, %llu dead "
-	       "letters\n",
+	       "letters, %llu replies recalled\n",
 	       (unsigned long long)tally.schedules, took, (double)tally.schedules / took,
 	       (unsigned long long)tally.jobs, (unsigned long long)tally.events,
 	       (unsigned long long)tally.steps, (unsigned long long)tally.kills,
 	       (unsigned long long)tally.freezes, (unsigned long long)tally.drains,
 	       (unsigned long long)tally.cuts, (unsigned long long)tally.restarts,
-	       (unsigned long long)tally.letters);
+	       (unsigned long long)tally.letters, (unsigned long long)tally.recalls);
 }
 
 static void run(uint64_t first, uint64_t n)

@@ -1,5 +1,5 @@
 /*
- * mutants: the product, broken on purpose in the five ways that matter most, to see that the
+ * mutants: the product, broken on purpose in the six ways that matter most, to see that the
  * simulation notices. Linked between the parts with --wrap; the product knows nothing of it.
  */
 #include <string.h>
@@ -8,6 +8,7 @@
 #include "engine/ledger_parts.h"
 #include "engine/outbox.h"
 #include "simulation/sim.h"
+#include "simulation/world.h"
 
 enum mutant sim_mutant;
 
@@ -18,6 +19,7 @@ const char *const mutant_names[MUTANTS] = {
 	[MUTANT_NO_LEASE_CONDITION] = "no-lease-condition",
 	[MUTANT_SUBMIT_AGAIN] = "submit-accepted-again",
 	[MUTANT_DROP_DUPLICATE] = "drop-duplicate's-event",
+	[MUTANT_RECALL_ANOTHER] = "recall-another-reply",
 };
 
 void __real_ledger_commit(struct ledger *l, struct run *run);
@@ -28,6 +30,9 @@ void __real_duplicates_settle(struct ledger *l);
 void __wrap_duplicates_settle(struct ledger *l);
 struct errand __real_call_begin(struct call *call, const struct policy *policy, int64_t now_us);
 struct errand __wrap_call_begin(struct call *call, const struct policy *policy, int64_t now_us);
+
+bool __real_call_recall(struct call *call, const char *text, size_t len);
+bool __wrap_call_recall(struct call *call, const char *text, size_t len);
 
 static struct event *copy_of(const struct event *event)
 {
@@ -76,6 +81,17 @@ struct errand __wrap_call_begin(struct call *call, const struct policy *policy, 
 	if (sim_mutant == MUTANT_SUBMIT_AGAIN)
 		errand.kind = ERRAND_SUBMIT;
 	return errand;
+}
+
+bool __wrap_call_recall(struct call *call, const char *text, size_t len)
+{
+	static const char another[] = "{\"kind\":\"result\",\"body\":{\"status\":\"success\","
+				      "\"content\":\"Wasps.\",\"title\":\"Wasps\"}}";
+
+	tally.recalls++;
+	return sim_mutant == MUTANT_RECALL_ANOTHER
+		       ? __real_call_recall(call, another, sizeof(another) - 1)
+		       : __real_call_recall(call, text, len);
 }
 
 /* A pass of the rescue over duplicates may let others go first in its midst: the worker's ledger is

@@ -29,6 +29,7 @@ enum mutant {
 	MUTANT_NO_LEASE_CONDITION,
 	MUTANT_SUBMIT_AGAIN,
 	MUTANT_DROP_DUPLICATE,
+	MUTANT_RECALL_ANOTHER,
 	MUTANTS
 };
 extern enum mutant sim_mutant;

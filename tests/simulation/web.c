@@ -136,7 +136,7 @@ void http_start(struct http *h, struct http_request *r)
 	strbuf_init(&r->answer, r->body_max);
 	if (!worker_is_dead(h->worker)) {
 		if (x->task < 0)
-			world_submits(x->agent, &x->workflow_id, x->key);
+			world_submits(x->agent, &x->workflow_id, x->key, r->body, r->body_len);
 		sim_alarm(&x->alarm, trip_us());
 	}
 }
@@ -245,6 +245,7 @@ void web_end(void)
 	for (int i = 0; i < web.n_work; i++) {
 		free(web.work[i].key);
 		free(web.work[i].name);
+		free(web.work[i].body);
 		free(web.work[i].result);
 	}
 }

@@ -17,6 +17,7 @@ struct work {
 	int agent;
 	struct uuid workflow_id;
 	char *name; /* the call's */
+	char *body; /* what it was first asked with */
 	bool taken; /* accepted as a task */
 	int task;   /* the task's number, in its status_url */
 	int gone;   /* up to here, its tasks were said to be lost or in conflict: who polled one may

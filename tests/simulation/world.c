@@ -93,6 +93,7 @@ static void *worker_main(void *arg)
 		sim_fail("a worker does not start: %s", e.text);
 	snprintf(w->house.worker_name, sizeof(w->house.worker_name), "w%d@%lld", w->number,
 		 (long long)sim_now_us());
+	w->house.look_us = sim_between(10000, 400000);
 	while (!w->drain && !w->stop)
 		sim_sleep(WAIT_US);
 	house_drain(&w->house);

@@ -44,7 +44,8 @@ void world_run(uint64_t seed);
 
 /* What the schedules so far have had in them, to be shown. */
 struct tally {
-	uint64_t schedules, jobs, events, kills, freezes, drains, cuts, restarts, steps, letters;
+	uint64_t schedules, jobs, events, kills, freezes, drains, cuts, restarts, steps, letters,
+		recalls;
 };
 extern struct tally tally;
 
@@ -66,7 +67,8 @@ bool worker_is_dead(const struct worker *worker);
 void world_acked(struct message *m);
 void world_told(const struct mq_publish *p);
 void world_struck(const struct uuid *event_id);
-void world_submits(int agent, const struct uuid *workflow_id, const char *key);
+void world_submits(int agent, const struct uuid *workflow_id, const char *key, const char *body,
+		   size_t len);
 
 /* Whether everything has come to rest; and whether what is left then is right. */
 bool check_quiet(void);

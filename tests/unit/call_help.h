@@ -54,6 +54,7 @@ static inline struct errand answer_at(struct call *call, int64_t now_us,
 	call->answer = *answer;
 	call->answer.body = body ? xstrdup(body) : NULL;
 	call->answer.len = body ? strlen(body) : 0;
+	call->answer.error = answer->error ? xstrdup(answer->error) : NULL;
 	return call_answer(call, &policy, &rng, now_us, WALL);
 }
 

@@ -417,7 +417,7 @@ static inline bool help_hear(struct help_world *w, struct call *call, const stru
 		.retry_after_ms = a->retry_after_ms ? a->retry_after_ms : -1,
 		.body = help_dup(a->body),
 		.len = a->body ? strlen(a->body) : 0,
-		.error = "curl says so",
+		.error = help_dup("curl says so"),
 	};
 	call->errand = call_answer(call, &w->policy, &w->rng, w->mono_us, w->wall_us);
 	cr_assert_null(call->answer.body, "the answer is consumed");

@@ -180,7 +180,7 @@ static void check(const struct transition *table, size_t n, bool polling)
 		struct answer answer = {.kind = t->kind,
 					.status = t->status,
 					.retry_after_ms = t->retry_after_ms,
-					.error = "words"};
+					.error = (char[]){"words"}};
 		struct errand errand = answer_at(&call, NOW, &answer, t->body);
 
 		cr_assert_eq(errand.kind, t->errand, "%s: errand %d", t->what, errand.kind);
@@ -240,6 +240,25 @@ Test(call, acceptance_is_news_and_keeps_what_a_take_over_needs)
 	call_release(&call);
 }
 
+Test(call, gives_back_the_request_of_a_task_and_of_no_other_call)
+{
+	struct call call = sent(false);
+	struct errand errand;
+
+	call.input = xstrdup("{}");
+	call_give_back(&call);
+	cr_assert_not_null(call.request, "it is out, and may have to be sent again");
+	cr_assert_null(call.input);
+	(void)came(&call, NOW, 202, ACCEPTED);
+	call.news = 0;
+	call_give_back(&call);
+	cr_assert_null(call.request);
+	errand = came(&call, NOW, 404, NULL);
+	cr_assert(errand.kind == ERRAND_SUBMIT && errand.delay_ms == INTERVAL);
+	cr_assert_eq(call.state, CALL_SUBMITTING, "with a request that a pass makes again");
+	call_release(&call);
+}
+
 Test(call, acceptance_again_replaces_the_task)
 {
 	struct call call = sent(false);
@@ -282,10 +301,11 @@ Test(call, limits_of_task_id_and_status_url)
 
 Test(call, as_many_attempts_as_allowed_with_growing_waits)
 {
-	struct answer answers[] = {{.status = 500, .retry_after_ms = -1},
-				   {.kind = ANSWER_UNREACHABLE, .retry_after_ms = -1, .error = "w"},
-				   {.kind = ANSWER_TIMEOUT, .retry_after_ms = -1, .error = "w"},
-				   {.kind = ANSWER_BROKEN, .retry_after_ms = -1, .error = "w"}};
+	struct answer answers[] = {
+		{.status = 500, .retry_after_ms = -1},
+		{.kind = ANSWER_UNREACHABLE, .retry_after_ms = -1, .error = (char[]){"w"}},
+		{.kind = ANSWER_TIMEOUT, .retry_after_ms = -1, .error = (char[]){"w"}},
+		{.kind = ANSWER_BROKEN, .retry_after_ms = -1, .error = (char[]){"w"}}};
 
 	for (unsigned retries = 0; retries <= 6; retries++) {
 		struct call call = sent(false);
@@ -346,8 +366,9 @@ Test(call, a_silent_agent_is_named_with_what_was_wrong)
 	policy.retries = 0;
 	for (int kind = ANSWER_UNREACHABLE; kind <= ANSWER_BROKEN; kind++) {
 		struct call call = sent(false);
-		struct answer answer = {
-			.kind = (enum answer_kind)kind, .retry_after_ms = -1, .error = "no route"};
+		struct answer answer = {.kind = (enum answer_kind)kind,
+					.retry_after_ms = -1,
+					.error = (char[]){"no route"}};
 
 		(void)answer_at(&call, NOW, &answer, NULL);
 		cr_assert_eq(call.reply.kind, REPLY_UNREACHABLE);
@@ -440,7 +461,8 @@ Test(call, a_result_after_the_deadline_is_taken)
 Test(call, silence_of_the_status_page_ends_at_the_deadline)
 {
 	struct call call = sent(true);
-	struct answer answer = {.kind = ANSWER_TIMEOUT, .retry_after_ms = -1, .error = "w"};
+	struct answer answer = {
+		.kind = ANSWER_TIMEOUT, .retry_after_ms = -1, .error = (char[]){"w"}};
 	int64_t now = NOW;
 	int polled = 0;
 

@@ -79,6 +79,27 @@ static char *stored(struct call *call, size_t *len)
 	return text;
 }
 
+/* Given back and read again it is the same, and of what is no reply nothing is taken. */
+static void check_recall(struct call *call, const char *row, size_t len)
+{
+	bool has_text = call->reply.text;
+	size_t text_len = call->reply.text_len, len_again;
+	char *again;
+
+	call_give_back(call);
+	cr_assert(!call->reply.text && call->reply.away == has_text);
+	cr_assert_eq(call->reply.text_len, text_len, "it counts as what it weighs when it is here");
+	if (has_text) {
+		cr_assert(!call_recall(call, "{\"kind\":\"none\"}", 15));
+		cr_assert(call->reply.away && call->reply.text_len == text_len);
+		cr_assert(call_recall(call, row, len));
+	}
+	cr_assert(!call->reply.away);
+	again = stored(call, &len_again);
+	cr_assert(len_again == len && memcmp(again, row, len) == 0);
+	free(again);
+}
+
 static void check_round_trip(struct call *call)
 {
 	struct call again = {.agent = call->agent};
@@ -107,6 +128,7 @@ static void check_round_trip(struct call *call)
 	cr_assert_null(again.reply.body);
 	cr_assert_eq(call_reply(&again), &again.reply);
 	cr_assert(!again.reply.text || reply_body(&again.reply));
+	check_recall(&again, text, len);
 	free(text);
 	free(text_again);
 	call_release(&again);
@@ -238,7 +260,8 @@ Test(reply, error_details_tell_kind_sentence_and_status)
 	cr_assert_null(call_error_text(&call));
 	call_release(&call);
 	call = sent(false);
-	(void)answer_at(&call, NOW, &(struct answer){.kind = ANSWER_REFUSED, .error = "w"}, NULL);
+	(void)answer_at(&call, NOW,
+			&(struct answer){.kind = ANSWER_REFUSED, .error = (char[]){"w"}}, NULL);
 	text = call_error_text(&call);
 	cr_assert_str_eq(text,
 			 "{\"kind\":\"unreachable\",\"message\":\"TEST cannot be asked: w\"}");

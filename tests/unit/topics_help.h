@@ -196,7 +196,7 @@ static inline void many_answer(struct many *m, const char *name, const struct he
 		.retry_after_ms = -1,
 		.body = help_dup(a->body),
 		.len = a->body ? strlen(a->body) : 0,
-		.error = "curl says so",
+		.error = help_dup("curl says so"),
 	};
 	call->errand = call_answer(call, &m->w.policy, &m->w.rng, m->w.mono_us, m->w.wall_us);
 	if ((call->news & CALL_TAKEN) && call->state == CALL_ACCEPTED) {

@@ -343,12 +343,13 @@ static struct errand on_silence(struct hearing *h, bool polling)
 		[ANSWER_NOT_ASKED] = "",
 	};
 	const struct answer *a = &h->call->answer;
+	const char *words = a->error ? a->error : "";
 	char why[ERR_TEXT_MAX];
 
 	if (a->kind == ANSWER_NOT_ASKED)
 		return fail(h, REPLY_TIMED_OUT, "%s was not asked within %lld s: %s",
-			    h->call->agent->name, (long long)(h->agent->total_ms / 1000), a->error);
-	snprintf(why, sizeof(why), "%s %s: %s", h->call->agent->name, what[a->kind], a->error);
+			    h->call->agent->name, (long long)(h->agent->total_ms / 1000), words);
+	snprintf(why, sizeof(why), "%s %s: %s", h->call->agent->name, what[a->kind], words);
 	/* The same request would get the same flood, or be refused again by our own client. */
 	if (a->kind == ANSWER_TOO_LARGE || a->kind == ANSWER_REFUSED)
 		return fail(h, REPLY_UNREACHABLE, "%s", why);
@@ -369,6 +370,13 @@ struct errand call_begin(struct call *call, const struct policy *policy, int64_t
 	call->deadline_us = now_us + agent->total_ms * 1000;
 	return call->state == CALL_ACCEPTED ? (struct errand){ERRAND_POLL, 0}
 					    : (struct errand){ERRAND_SUBMIT, 0};
+}
+
+static void answer_release(struct answer *a)
+{
+	free(a->body);
+	free(a->error);
+	*a = (struct answer){.retry_after_ms = -1};
 }
 
 static void read_answer(struct hearing *h)
@@ -405,8 +413,7 @@ struct errand call_answer(struct call *call, const struct policy *policy, struct
 	else
 		errand = polling ? on_polled(&h) : on_submitted(&h);
 	json_put(&h.body);
-	free(call->answer.body);
-	call->answer = (struct answer){.retry_after_ms = -1};
+	answer_release(&call->answer);
 	return errand;
 }
 
@@ -427,6 +434,35 @@ void call_rest(struct call *call)
 	json_put(&call->reply.body);
 }
 
+void call_give_back(struct call *call)
+{
+	assert(!call->news);
+	free(call->input);
+	free(call->summary);
+	call->input = call->summary = NULL;
+	/* Work of our own may have its words nowhere else. */
+	if (call->agent)
+		reply_give_back(&call->reply);
+	if (call->state != CALL_ACCEPTED)
+		return;
+	free(call->request);
+	call->request = NULL;
+}
+
+bool call_recall(struct call *call, const char *text, size_t len)
+{
+	struct reply was = call->reply;
+
+	assert(was.away);
+	call->reply = (struct reply){0};
+	if (!call_reply_read(call, text, len)) {
+		call->reply = was;
+		return false;
+	}
+	reply_release(&was);
+	return true;
+}
+
 void call_release(struct call *call)
 {
 	reply_release(&call->reply);
@@ -437,5 +473,5 @@ void call_release(struct call *call)
 	free(call->request);
 	free(call->poll_url);
 	free(call->trouble);
-	free(call->answer.body);
+	answer_release(&call->answer);
 }

@@ -49,6 +49,7 @@ enum reply_kind {
 /*
  * The reply of a call: kept as text (what the row holds), parsed when somebody reads it. `error` is
  * NULL for a result, else a sentence for people; the body is then what the agent said, if anything.
+ * One that is away may not be read: call_recall() comes first.
  */
 struct reply {
 	enum reply_kind kind;
@@ -57,6 +58,7 @@ struct reply {
 	char *error;
 	char *text; /* the body as JSON text, or NULL */
 	size_t text_len;
+	bool away;		  /* its text stands in its row alone; text_len stays */
 	struct json_object *body; /* its parsed form, once somebody has needed it: reply_body() */
 };
 
@@ -83,6 +85,9 @@ void reply_result(struct reply *reply, struct json_object *body);
 void reply_failure(struct reply *reply, enum reply_kind kind, struct json_object *body,
 		   const char *fmt, ...) PRINTF_LIKE(4, 5);
 void reply_release(struct reply *reply);
+
+/* Its text goes, if it has one; it is away then. */
+void reply_give_back(struct reply *reply);
 
 /* Its text, of what was read or made, unless it has one. */
 void reply_write(struct reply *reply);
@@ -132,7 +137,7 @@ struct answer {
 	int64_t retry_after_ms; /* -1: none */
 	char *body;		/* free() it */
 	size_t len;
-	char error[384]; /* when nothing came */
+	char *error; /* when nothing came; free() it */
 	int64_t took_us;
 };
 
@@ -208,8 +213,20 @@ bool call_reply_read(struct call *call, const char *text, size_t len) MUST_CHECK
 /* The row's error_details_json, NULL for a result. */
 char *call_error_text(const struct call *call);
 
-/* Gives back what only a call in progress needs. */
+/* Gives back what only a pass needs. */
 void call_rest(struct call *call);
+
+/*
+ * Gives back what stands in its row or can be made again, of a call that has no news: what its
+ * commit needed, the reply's text, and the request of one that was accepted (for a task that its
+ * agent has lost, the next pass builds it again, as for a call that was taken over). The call may
+ * be out.
+ */
+void call_give_back(struct call *call);
+
+/* The reply's text again, from the row's `reply`; false: it cannot be read, and the reply is as it
+ * was. */
+bool call_recall(struct call *call, const char *text, size_t len) MUST_CHECK;
 void call_release(struct call *call);
 
 #endif

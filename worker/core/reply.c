@@ -1,4 +1,5 @@
 /* reply: what came of a call, as text, as tree, and as the row that keeps it. */
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,6 +33,7 @@ struct json_object *reply_body(struct reply *reply)
 {
 	struct err e;
 
+	assert(!reply->away);
 	if (reply->text && !reply->body &&
 	    json_read(reply->text, reply->text_len, STORED_DEPTH, JSON_MEND, &reply->body, &e) !=
 		    JSON_OK)
@@ -48,6 +50,7 @@ struct json_slice reply_member(const struct reply *reply, const char *key)
 {
 	struct json_slice member = {0};
 
+	assert(!reply->away);
 	if (reply->text && !json_member(reply->text, reply->text_len, key, &member))
 		member.text = NULL;
 	return member;
@@ -61,6 +64,7 @@ char *reply_start(struct reply *reply, const char *key, size_t max)
 	char *text = NULL;
 	struct err e;
 
+	assert(!reply->away);
 	if (!reply->text || !json_member(reply->text, reply->text_len, key, &slice) ||
 	    *slice.text != '"')
 		return NULL;
@@ -118,6 +122,16 @@ void reply_failure(struct reply *reply, enum reply_kind kind, struct json_object
 	reply->error = sentence(fmt, ap);
 	va_end(ap);
 	set_body(reply, json_object_get(body));
+}
+
+void reply_give_back(struct reply *reply)
+{
+	if (!reply->text)
+		return;
+	json_put(&reply->body);
+	free(reply->text);
+	reply->text = NULL;
+	reply->away = true;
 }
 
 void reply_release(struct reply *reply)

@@ -11,7 +11,7 @@
 #include "core/run_parts.h"
 
 /* A waiting workflow must cost little: most need one block. */
-enum { FIRST_BLOCK = 2048, GIVE_UP_SEQUENCE = 1000 };
+enum { FIRST_BLOCK = 2016, GIVE_UP_SEQUENCE = 1000 };
 
 const char *run_status_name(enum run_status status)
 {
@@ -104,6 +104,7 @@ static void read_args(struct run *run)
 
 static void begin_pass(struct run *run, int64_t wall_us)
 {
+	assert(run_is_whole(run));
 	run->now_us = wall_us;
 	run->stage = (struct stage){0};
 	/* Every pass counts its way down the straight line anew, so that it numbers the same events
@@ -234,6 +235,20 @@ void run_rest(struct run *run)
 	json_put(&run->args);
 	for (struct call *call = run->calls; call; call = call->next)
 		call_rest(call);
+}
+
+void run_give_back(struct run *run)
+{
+	for (struct call *call = run->calls; call; call = call->next)
+		call_give_back(call);
+}
+
+bool run_is_whole(const struct run *run)
+{
+	for (const struct call *call = run->calls; call; call = call->next)
+		if (call->reply.away)
+			return false;
+	return true;
 }
 
 /* ---- for workflows ---- */

@@ -104,7 +104,9 @@ struct run {
 	struct mail_list inbox; /* struct call: each with an answer */
 	atomic_int refs;	/* who holds it: its life, and one for each call with the caller */
 	struct run *next_held, **held_at; /* in the pool's index of admitted workflows */
-	atomic_bool cancel_wanted;	  /* somebody has asked for its end */
+	unsigned rested;		  /* after how many of the pool's looks it has last moved */
+	bool slow; /* it has rested for long: what it can spare goes whenever it rests */
+	atomic_bool cancel_wanted; /* somebody has asked for its end */
 
 	struct arena arena;
 	struct job job;
@@ -132,6 +134,8 @@ struct run {
 	int n_calls;
 
 	/* ---- of the pass ---- */
+	bool pass_due; /* something has come that it is to be passed for; with the ledger: replies
+			  that are away come first */
 	struct json_object *args; /* the job, parsed; NULL at rest */
 	int64_t now_us;		  /* wall time: the same throughout a pass */
 	struct stage stage;
@@ -168,6 +172,18 @@ void run_settle(struct run *run);
 
 /* Nothing to do until a reply lands: gives back the parsed forms. */
 void run_rest(struct run *run);
+
+/*
+ * Nothing will land for a while, and nothing waits to be committed: gives back what stands in its
+ * rows or can be made again (call_give_back). A run that waits for an agent to think has little
+ * else.
+ */
+void run_give_back(struct run *run);
+
+/* Whether a pass can read all its replies. If not, those that are away come first
+ * (engine/ledger.h).
+ */
+bool run_is_whole(const struct run *run);
 
 struct run *run_ref(struct run *run);
 /* Drops a reference; true when it was the last and the run is gone. */

@@ -58,8 +58,8 @@ bool run_ask(struct run *run, const struct agent *agent, const char *name, struc
 			run->stage.reached = true;
 		if (!(*call)->stage)
 			(*call)->stage = run->stage.name;
-		/* One that was taken over has a row but no request any more: it is built again from
-		 * the same replies. */
+		/* One that was taken over, or has given its request back, has a row but no request
+		 * any more: it is built again from the same replies. */
 		return !agent || (*call)->state == CALL_LANDED || (*call)->request;
 	}
 	run_tell_stage(run);
@@ -98,7 +98,8 @@ void call_send(struct call *call, struct strbuf *request, struct strbuf *input)
 {
 	assert(call->state != CALL_LANDED && !call->request);
 	call->request = json_end(request, &call->request_len);
-	call->scenario = scenario_for(call->run, call->agent);
+	if (!call->scenario)
+		call->scenario = scenario_for(call->run, call->agent);
 	if (call->news & CALL_NEW)
 		call->input = input ? json_end(input, NULL) : xstrdup(call->request);
 	else

@@ -199,7 +199,7 @@ void aftermath_committed(struct house *house, struct run *run, struct mail_list 
 	if (ended || !held)
 		over(house, run);
 	else
-		pool_rest(house->pool, run);
+		pool_rest(house->pool, run, true);
 }
 
 void aftermath_duplicate(struct house *house, struct run *run)

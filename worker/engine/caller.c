@@ -27,15 +27,22 @@ enum { CONNECTIONS_MIN = 1024, CONNECTIONS_MAX = 4096 }; /* kept when idle, some
  * it is in exactly one of the three: set in the timers, waiting at its agent's gate, or with http.
  */
 struct flight {
-	struct http_request http;
 	struct timer timer;
 	struct turn turn; /* at its agent's gate */
 	struct call *call;
 	struct caller *caller;
 	LIST_ENTRY(flight) all;
+	struct asking *asking; /* NULL: it waits, and ten thousand may */
 };
 
 LIST_HEAD(flights, flight);
+
+struct asking {
+	struct http_request http;
+	SLIST_ENTRY(asking) spare;
+};
+
+SLIST_HEAD(askings, asking);
 
 /* What others ask of the thread besides carrying calls. */
 struct order {
@@ -53,7 +60,7 @@ struct caller {
 	struct timers timers;
 	struct flights flights;
 	struct gates gates;
-	struct flights spare; /* kept for reuse, linked by `all` */
+	struct askings spare; /* kept for reuse */
 	int n_spare;
 };
 
@@ -63,14 +70,8 @@ enum { SPARE_MAX = 256 };
 
 static struct flight *flight_new(struct caller *c, struct call *call)
 {
-	struct flight *f = LIST_FIRST(&c->spare);
+	struct flight *f = xcalloc(1, sizeof(*f));
 
-	if (f) {
-		LIST_REMOVE(f, all);
-		c->n_spare--;
-	} else {
-		f = xcalloc(1, sizeof(*f));
-	}
 	f->call = call;
 	f->caller = c;
 	call->flight = f;
@@ -78,19 +79,42 @@ static struct flight *flight_new(struct caller *c, struct call *call)
 	return f;
 }
 
+static struct asking *asking_new(struct caller *c)
+{
+	struct asking *a = SLIST_FIRST(&c->spare);
+
+	if (a) {
+		SLIST_REMOVE_HEAD(&c->spare, spare);
+		c->n_spare--;
+	} else {
+		a = xcalloc(1, sizeof(*a));
+	}
+	return a;
+}
+
+/* A flight has its answer, or is not to be asked after all. */
+static void asking_free(struct caller *c, struct flight *f)
+{
+	struct asking *a = f->asking;
+
+	f->asking = NULL;
+	if (!a)
+		return;
+	http_request_release(&a->http);
+	memset(a, 0, sizeof(*a));
+	if (c->n_spare < SPARE_MAX) {
+		SLIST_INSERT_HEAD(&c->spare, a, spare);
+		c->n_spare++;
+	} else {
+		free(a);
+	}
+}
+
 static void flight_free(struct caller *c, struct flight *f)
 {
 	LIST_REMOVE(f, all);
-	/* One that was still waiting has never been a request. */
-	if (f->http.method)
-		http_request_release(&f->http);
-	memset(f, 0, sizeof(*f));
-	if (c->n_spare < SPARE_MAX) {
-		LIST_INSERT_HEAD(&c->spare, f, all);
-		c->n_spare++;
-	} else {
-		free(f);
-	}
+	asking_free(c, f);
+	free(f);
 }
 
 static bool is_asking(const struct flight *f)
@@ -137,8 +161,7 @@ static void put_off(struct flight *f)
 {
 	struct caller *c = f->caller;
 
-	http_request_release(&f->http);
-	memset(&f->http, 0, sizeof(f->http));
+	asking_free(c, f);
 	gate_quit(gate_of(&c->gates, f->call), &f->turn);
 	timers_set(&c->timers, &f->timer, clock_mono_us() + LEASE_LOOK_US);
 }
@@ -163,7 +186,8 @@ static void on_done(struct http_request *r)
 	};
 	if (r->outcome == HTTP_ANSWERED)
 		a->body = strbuf_detach(&r->answer, &a->len);
-	snprintf(a->error, sizeof(a->error), "%s", r->error);
+	if (*r->error)
+		a->error = xstrdup(r->error);
 	spans_attempt(c->house, call, true);
 	gates_hear(&c->gates, &f->turn, call, clock_mono_us());
 	pool_bring(c->house->pool, land(c, f));
@@ -183,7 +207,7 @@ static void set_headers(struct flight *f, struct strbuf *head)
 	const struct run *run = call->run;
 	char id[UUID_TEXT_SIZE], parent[TRACE_PARENT_SIZE];
 	struct trace trace = run_trace(run, &call->id);
-	const char **h = f->http.headers;
+	const char **h = f->asking->http.headers;
 
 	uuid_to_text(&run->job.workflow_id, id);
 	trace_text(&trace, parent);
@@ -223,20 +247,23 @@ static void ask(struct caller *c, struct flight *f, int64_t now)
 	const struct agent_policy *agent = &c->house->policy.agent[call->agent->index];
 	bool submit = call->errand.kind == ERRAND_SUBMIT;
 	AUTO(strbuf_release) struct strbuf head;
+	struct http_request *r;
 
 	strbuf_init(&head, HEAD_MAX);
-	f->http.method = submit ? "POST" : "GET";
-	f->http.url = submit ? agent->url : call->poll_url;
-	f->http.body = submit ? call->request : NULL;
-	f->http.body_len = submit ? call->request_len : 0;
-	f->http.timeout_ms = submit ? agent->submit_timeout_ms : agent->get_timeout_ms;
-	f->http.body_max = ANSWER_MAX;
-	f->http.done = on_done;
-	f->http.may_send = may_send;
-	f->http.owner = f;
+	f->asking = asking_new(c);
+	r = &f->asking->http;
+	r->method = submit ? "POST" : "GET";
+	r->url = submit ? agent->url : call->poll_url;
+	r->body = submit ? call->request : NULL;
+	r->body_len = submit ? call->request_len : 0;
+	r->timeout_ms = submit ? agent->submit_timeout_ms : agent->get_timeout_ms;
+	r->body_max = ANSWER_MAX;
+	r->done = on_done;
+	r->may_send = may_send;
+	r->owner = f;
 	set_headers(f, &head); /* which need not outlive http_start() */
 	set_deadline(f->call, &f->turn, agent->total_ms * 1000, now);
-	http_start(c->http, &f->http);
+	http_start(c->http, r);
 }
 
 static struct flight *flight_of(struct turn *turn)
@@ -275,8 +302,7 @@ static void bring_expired(struct caller *c, struct gate *gate, int64_t now)
 		struct flight *f = flight_of(turn);
 
 		f->call->answer = (struct answer){.kind = ANSWER_NOT_ASKED, .retry_after_ms = -1};
-		snprintf(f->call->answer.error, sizeof(f->call->answer.error),
-			 "its breaker is open: requests to it only fail");
+		f->call->answer.error = xstrdup("its breaker is open: requests to it only fail");
 		pool_bring(c->house->pool, land(c, f));
 	}
 }
@@ -311,8 +337,8 @@ static bool unconfigured(struct caller *c, struct call *call)
 	if (*c->house->policy.agent[call->agent->index].url)
 		return false;
 	call->answer = (struct answer){.kind = ANSWER_REFUSED, .retry_after_ms = -1};
-	snprintf(call->answer.error, sizeof(call->answer.error),
-		 "no address is configured for it; see the URL variables in `cpoa worker --help`");
+	call->answer.error = xstrdup(
+		"no address is configured for it; see the URL variables in `cpoa worker --help`");
 	return true;
 }
 
@@ -339,7 +365,7 @@ static void forget(struct caller *c, struct run *run)
 		if (!f)
 			continue;
 		if (is_asking(f))
-			http_cancel(c->http, &f->http);
+			http_cancel(c->http, &f->asking->http);
 		land(c, f);
 		run_unref(run);
 	}
@@ -355,7 +381,7 @@ static void recall(struct caller *c)
 		if (house_holds(c->house, f->call->run))
 			continue;
 		if (is_asking(f))
-			http_cancel(c->http, &f->http);
+			http_cancel(c->http, &f->asking->http);
 		pool_bring(c->house->pool, land(c, f));
 	}
 }
@@ -387,6 +413,17 @@ static void fire_timers(struct caller *c)
 							  offsetof(struct flight, timer)));
 }
 
+/* Where nothing is held, nothing is to be looked after. When to look again, at `look` at the
+ * latest.
+ */
+static int64_t look_after_rest(struct caller *c, int64_t now, int64_t look)
+{
+	int64_t next =
+		atomic_load(&c->house->inflight) ? pool_look(c->house->pool, now) : INT64_MAX;
+
+	return next < look ? next : look;
+}
+
 static void *caller_thread(void *arg)
 {
 	struct caller *c = arg;
@@ -399,6 +436,7 @@ static void *caller_thread(void *arg)
 		int wait = timers_wait_ms(&c->timers, now, WAIT_MAX_MS),
 		    http_wait = http_wait_ms(c->http);
 
+		look = look_after_rest(c, now, look);
 		if (look - now < wait * INT64_C(1000))
 			wait = look > now ? (int)((look - now + 999) / 1000) : 0;
 		house_tick(c->house, THREAD_CALLER, now);
@@ -439,7 +477,7 @@ struct caller *caller_start(struct house *house, struct err *e)
 
 	c->house = house;
 	LIST_INIT(&c->flights);
-	LIST_INIT(&c->spare);
+	SLIST_INIT(&c->spare);
 	gates_init(&c->gates, house->settings);
 	timers_init(&c->timers);
 	if (!mailbox_init(&c->inbox, e) || !mailbox_init(&c->orders, e) ||
@@ -479,15 +517,15 @@ static void drop_mail(struct caller *c)
 
 void caller_free(struct caller *c)
 {
-	struct flight *f;
+	struct asking *a;
 
 	if (!c)
 		return;
 	drop_mail(c);
 	http_free(c->http);
-	while ((f = LIST_FIRST(&c->spare))) {
-		LIST_REMOVE(f, all);
-		free(f);
+	while ((a = SLIST_FIRST(&c->spare))) {
+		SLIST_REMOVE_HEAD(&c->spare, spare);
+		free(a);
 	}
 	timers_release(&c->timers);
 	mailbox_destroy(&c->inbox);

@@ -104,8 +104,7 @@ static void start(struct harvester *hv, struct picking *p)
 		struct call *call = land(p);
 
 		call->answer = (struct answer){.kind = ANSWER_REFUSED, .retry_after_ms = -1};
-		snprintf(call->answer.error, sizeof(call->answer.error),
-			 "its request names neither a topic nor a URL");
+		call->answer.error = xstrdup("its request names neither a topic nor a URL");
 		pool_bring(hv->house->pool, call);
 		return;
 	}

@@ -79,6 +79,7 @@ struct house {
 	atomic_bool intake_connected, outbox_connected, schema_ok;
 	_Atomic int64_t tick_us[THREAD_COUNT]; /* monotonic: when each was last seen alive */
 	char worker_name[128];		       /* host:pid:number, of this process alone */
+	int64_t look_us;      /* how often runs at rest are looked after (pool.h) */
 	pthread_mutex_t gate; /* held until every part stands; each thread passes it once */
 };
 

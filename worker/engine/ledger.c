@@ -1,5 +1,6 @@
 /* ledger: the thread. Its commits: ledger_commit.c; the session: ledger_session.c; jobs that were
- * there already: duplicates.c; what is claimed from dead workers: rescue.c. */
+ * there already: duplicates.c; replies that were given back: recall.c; what is claimed from dead
+ * workers: rescue.c. */
 #include "engine/ledger.h"
 
 #include <pthread.h>
@@ -68,6 +69,8 @@ static void drop_all(struct ledger *l)
 		aftermath_lost(l->house, mail_of(mail, struct run, mail));
 	while ((mail = mail_shift(&l->duplicates)))
 		aftermath_lost(l->house, mail_of(mail, struct run, mail));
+	while ((mail = mail_shift(&l->recalls)))
+		aftermath_lost(l->house, mail_of(mail, struct run, mail));
 	/* Their runs are void: they are brought back to be dropped. */
 	while ((mail = mail_shift(&l->lookups)))
 		pool_bring(l->house->pool, mail_of(mail, struct call, mail));
@@ -92,7 +95,7 @@ static void wait_for_work(struct ledger *l)
 	struct err e = {0};
 
 	if (l->waiting.head || l->strikes.head || ledger_has_filled(l) || l->duplicates.head ||
-	    l->lookups.head)
+	    l->lookups.head || l->recalls.head)
 		wait_ms = 0;
 	if (l->delayed.head && wait_ms > LEDGER_LOCK_PAUSE_MS)
 		wait_ms = LEDGER_LOCK_PAUSE_MS;
@@ -165,6 +168,8 @@ static void *ledger_thread(void *arg)
 			duplicates_settle(l);
 		if (l->db && l->lookups.head)
 			lookups_answer(l);
+		if (l->db && l->recalls.head)
+			recall_replies(l);
 		if (l->db)
 			db_take_notes(l->db, on_notify, l);
 		if (l->db)

@@ -29,8 +29,11 @@ MUST_CHECK struct ledger *ledger_start(struct house *house, struct err *e);
 void ledger_stop(struct ledger *ledger);
 void ledger_free(struct ledger *ledger);
 
-/* A run with news, or with a message to be refused: handed over until its commit. Any thread; never
- * blocks. */
+/*
+ * A run with news, or with a message to be refused: handed over until its commit. One whose pass is
+ * due, and that is not whole, is handed over until its replies are read back from their rows; it
+ * goes to the pool then. Any thread; never blocks.
+ */
 void ledger_commit(struct ledger *ledger, struct run *run);
 
 /* A run is void: its session was lost, not its worker, and whoever has claimed it since is told so.

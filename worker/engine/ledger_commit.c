@@ -125,6 +125,8 @@ void ledger_fill(struct ledger *l)
 
 		if (run->lease != l->lease)
 			aftermath_lost(l->house, run);
+		else if (run->pass_due)
+			mail_append(&l->recalls, mail);
 		else if (!batch_add(&t->batch, run))
 			mail_append(&later, mail);
 	}

@@ -1,5 +1,5 @@
-/* ledger_parts: what the files of the ledger share: ledger*.c, duplicates.c, rescue.c. The ledger's
- * thread alone. */
+/* ledger_parts: what the files of the ledger share: ledger*.c, duplicates.c, recall.c,
+ * rescue.c. The ledger's thread alone. */
 #ifndef ENGINE_LEDGER_PARTS_H
 #define ENGINE_LEDGER_PARTS_H
 
@@ -39,6 +39,7 @@ struct ledger {
 	struct mail_list duplicates; /* struct run: their jobs were there already */
 	struct mail_list strikes;    /* struct event */
 	struct mail_list lookups;    /* struct call */
+	struct mail_list recalls;    /* struct run: replies of theirs are away */
 	struct mail_list delayed;    /* struct run: a row of theirs is locked by somebody else */
 	struct mail_list claimed;    /* struct run: from dead workers, their calls not read yet */
 	struct backoff backoff;
@@ -120,6 +121,11 @@ void lookups_answer(struct ledger *l);
 /* Settles the jobs on l->duplicates: acks them, tells their end again, or finds that they are in
  * conflict. */
 void duplicates_settle(struct ledger *l);
+
+/* ---- recall.c ---- */
+
+/* Reads what the runs on l->recalls have given back, and hands them to the pool. */
+void recall_replies(struct ledger *l);
 
 /* ---- rescue.c ---- */
 

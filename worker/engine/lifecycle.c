@@ -20,7 +20,7 @@
 #include "engine/stats.h"
 #include "engine/tracer.h"
 
-enum { CLEAR_MS = 5000, FLUSH_MS = 5000, SPANS_MS = 2000, LOOK_MS = 5 };
+enum { CLEAR_MS = 5000, FLUSH_MS = 5000, SPANS_MS = 2000, LOOK_MS = 5, REST_LOOK_MS = 1000 };
 
 static void name_worker(struct house *house)
 {
@@ -48,6 +48,7 @@ bool house_start(struct house *house, const struct settings *settings, struct er
 
 	memset(house, 0, sizeof(*house));
 	house->settings = settings;
+	house->look_us = REST_LOOK_MS * INT64_C(1000);
 	settings_policy(settings, &house->policy);
 	name_worker(house);
 	for (int i = 0; i < THREAD_COUNT; i++)

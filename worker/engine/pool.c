@@ -8,9 +8,13 @@
 
 #include "cpoa/log.h"
 
+#include "engine/say.h"
 #include "engine/work.h"
 
-enum { HELD_LISTS = 1024 }; /* a power of two */
+enum {
+	HELD_LISTS = 1024, /* a power of two */
+	REST_LOOKS = 2,
+};
 
 struct pool {
 	struct house *house;
@@ -18,6 +22,8 @@ struct pool {
 	pthread_cond_t wake;
 	struct mail_list ready;	      /* struct run */
 	struct run *held[HELD_LISTS]; /* admitted workflows by id; linked by run->next_held */
+	unsigned looks;
+	int64_t look_at_us; /* the caller's thread's */
 	bool stop;
 	int n_threads;
 	pthread_t threads[];
@@ -168,15 +174,45 @@ void pool_bring(struct pool *pool, struct call *call)
 		run_unref(run);
 }
 
-void pool_rest(struct pool *pool, struct run *run)
+void pool_rest(struct pool *pool, struct run *run, bool moved)
 {
 	pthread_mutex_lock(&pool->lock);
 	index_run(pool, run);
-	if (run->inbox.head || atomic_load(&run->cancel_wanted))
+	if (moved)
+		run->rested = pool->looks;
+	if (run->inbox.head || atomic_load(&run->cancel_wanted)) {
 		make_ready(pool, run);
-	else
+	} else {
 		run->place = RUN_AT_REST;
+		if (run->slow)
+			run_give_back(run);
+	}
 	pthread_mutex_unlock(&pool->lock);
+}
+
+/* Under the lock, like all that is done to a run at rest. */
+static void look_at(struct pool *pool, struct run *run)
+{
+	if (run->slow || run->place != RUN_AT_REST || pool->looks - run->rested < REST_LOOKS)
+		return;
+	log_debug("a workflow rests: what stands in its rows is given back", SAY_RUN(run), LOG_END);
+	run->slow = true;
+	run_give_back(run);
+}
+
+int64_t pool_look(struct pool *pool, int64_t now_us)
+{
+	if (now_us < pool->look_at_us)
+		return pool->look_at_us;
+	pool->look_at_us = now_us + pool->house->look_us;
+	for (int i = 0; i < HELD_LISTS; i++) {
+		pthread_mutex_lock(&pool->lock);
+		pool->looks += i == 0;
+		for (struct run *run = pool->held[i]; run; run = run->next_held)
+			look_at(pool, run);
+		pthread_mutex_unlock(&pool->lock);
+	}
+	return pool->look_at_us;
 }
 
 void pool_cancel(struct pool *pool, const struct uuid *workflow_id, int64_t lease)

@@ -24,9 +24,19 @@ void pool_put(struct pool *pool, struct run *run);
  */
 void pool_bring(struct pool *pool, struct call *call);
 
-/* A run whose change is committed, or that had none: it rests until a call comes back, or goes on
- * at once if one has. */
-void pool_rest(struct pool *pool, struct run *run);
+/*
+ * A run whose change is committed, or that had none: it rests until a call comes back, or goes on
+ * at once if one has. `moved`: it has made a pass; else it rests on, a poll has brought nothing.
+ */
+void pool_rest(struct pool *pool, struct run *run, bool moved);
+
+/*
+ * Looks after runs that rest, once every house->look_us. One that has not moved since the look
+ * before the last waits for an agent that thinks: it gives back what it can do without
+ * (run_give_back), and does so from now on whenever it rests. What is answered at once never comes
+ * to that. Returns when to look again. The caller's thread alone.
+ */
+int64_t pool_look(struct pool *pool, int64_t now_us);
 
 /* An operator wants the end of a workflow that this lease runs: it is worked on at once, or as soon
  * as it is put back. Nothing when it is not here any more. Any thread. */

@@ -118,8 +118,8 @@ static void say_answer(const struct call *call)
 		"an agent's answer", SAY_CALL(call),
 		log_str("http.request.method", call->errand.kind == ERRAND_SUBMIT ? "POST" : "GET"),
 		log_count("http.response.status_code", a->status),
-		log_int("event.duration", a->took_us * 1000),
-		log_str("error.message", a->error[0] ? a->error : NULL), LOG_END);
+		log_int("event.duration", a->took_us * 1000), log_str("error.message", a->error),
+		LOG_END);
 }
 
 static void say_retry(const struct call *call, const struct errand *errand)
@@ -155,26 +155,30 @@ static void hear(struct house *house, struct call *call, struct rng *rng)
 	if (call->state == CALL_LANDED)
 		return;
 	call->errand = errand;
+	/* Its request was given back: a pass builds it again, and resume() sends it. */
+	if (errand.kind == ERRAND_SUBMIT && !call->request)
+		return;
 	/* That a call was accepted is committed before it is polled: then no crash can make it be
 	 * submitted again. */
 	if (!(call->news & CALL_TAKEN))
 		send_call(house, call);
 }
 
+/* Whether something has come that the run is to be passed for. */
 static bool hear_all(struct house *house, struct mail_list brought, struct rng *rng)
 {
 	struct mail *mail;
-	bool landed = false;
+	bool due = false;
 
 	while ((mail = mail_shift(&brought))) {
 		struct call *call = mail_of(mail, struct call, mail);
 
 		hear(house, call, rng);
-		landed |= call->state == CALL_LANDED;
+		due |= call->state == CALL_LANDED || (!call->out && !call->request);
 		if (run_unref(call->run))
 			BUG("a call held the last reference to its run");
 	}
-	return landed;
+	return due;
 }
 
 static void drop_all(struct mail_list brought)
@@ -191,7 +195,7 @@ static void drop_all(struct mail_list brought)
 }
 
 /* Calls whose rows were there before: a run that was taken over sends them on from where they
- * stood. */
+ * stood, and one whose request was built again has its errand already. */
 static void resume(struct house *house, struct run *run)
 {
 	for (struct call *call = run->calls; call; call = call->next) {
@@ -200,7 +204,8 @@ static void resume(struct house *house, struct run *run)
 		if (!call->agent || call->news || call->out || call->state == CALL_LANDED ||
 		    !call->request)
 			continue;
-		call->errand = call_begin(call, &house->policy, clock_mono_us());
+		if (call->errand.kind == ERRAND_NONE)
+			call->errand = call_begin(call, &house->policy, clock_mono_us());
 		send_call(house, call);
 	}
 }
@@ -221,8 +226,27 @@ static void run_taken_over(struct house *house, struct run *run)
 	}
 }
 
+/* The pass that is due, or the end in its place. */
+static void go_on(struct house *house, struct run *run, bool cancelled)
+{
+	run->pass_due = false;
+	if (run->refused) {
+		run_give_up(run, "unstorable", run->refused, clock_wall_us());
+	} else if (cancelled) {
+		run_give_up(run, NULL, "The workflow was cancelled by an operator.",
+			    clock_wall_us());
+	} else if (run->taken_over) {
+		run_taken_over(house, run);
+	} else {
+		FAULT_WHEN(strstr(run->job.text, "chaos-poison"), poison);
+		pass(house, run, clock_wall_us());
+	}
+}
+
 void work_on(struct house *house, struct run *run, struct mail_list brought, struct rng *rng)
 {
+	bool cancelled, due;
+
 	if (run->message && !run->admitted && !run->refused && run->verdict == JOB_GOOD &&
 	    !run->job.text) {
 		assert(!brought.head);
@@ -234,20 +258,20 @@ void work_on(struct house *house, struct run *run, struct mail_list brought, str
 		aftermath_lost(house, run);
 		return;
 	}
-	if (run->refused) {
+	cancelled = atomic_load(&run->cancel_wanted);
+	if (run->refused || cancelled || run->taken_over) {
 		drop_all(brought);
-		run_give_up(run, "unstorable", run->refused, clock_wall_us());
-	} else if (atomic_load(&run->cancel_wanted)) {
-		drop_all(brought);
-		run_give_up(run, NULL, "The workflow was cancelled by an operator.",
-			    clock_wall_us());
-	} else if (run->taken_over) {
-		run_taken_over(house, run);
+		run->pass_due = true;
 	} else if (hear_all(house, brought, rng)) {
 		FAULT(answered);
-		FAULT_WHEN(strstr(run->job.text, "chaos-poison"), poison);
-		pass(house, run, clock_wall_us());
+		run->pass_due = true;
 	}
+	if (run->pass_due && !run_is_whole(run)) {
+		ledger_commit(house->ledger, run);
+		return;
+	}
+	if ((due = run->pass_due))
+		go_on(house, run, cancelled);
 	if (!run->change.ended)
 		resume(house, run);
 	run_rest(run);
@@ -255,5 +279,5 @@ void work_on(struct house *house, struct run *run, struct mail_list brought, str
 	if (run_has_news(run))
 		ledger_commit(house->ledger, run);
 	else
-		pool_rest(house->pool, run);
+		pool_rest(house->pool, run, due);
 }
