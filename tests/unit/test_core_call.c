@@ -230,7 +230,8 @@ Test(call, acceptance_is_news_and_keeps_what_a_take_over_needs)
 	struct call call = sent(false);
 	struct errand errand = came(&call, NOW, 202, ACCEPTED);
 
-	cr_assert(errand.kind == ERRAND_POLL && errand.delay_ms == INTERVAL);
+	cr_assert(errand.kind == ERRAND_POLL && errand.delay_ms >= INTERVAL / 4 &&
+		  errand.delay_ms <= INTERVAL);
 	cr_assert_eq(call.state, CALL_ACCEPTED);
 	cr_assert_eq(call.news, CALL_TAKEN);
 	cr_assert_str_eq(call.external_id, "t1");
@@ -434,8 +435,10 @@ Test(call, is_asked_a_last_time_at_the_deadline_and_then_fails)
 		int64_t end = call.deadline_us;
 		struct errand errand = came(&call, end - 1700000, t->status, t->body);
 
-		cr_assert(errand.kind != ERRAND_NONE && errand.delay_ms == 1700, "%s: %lld",
-			  t->what, (long long)errand.delay_ms);
+		/* A first poll comes somewhat sooner than the interval. */
+		cr_assert(errand.kind != ERRAND_NONE && errand.delay_ms <= 1700 &&
+				  (errand.delay_ms == 1700 || t->body == lates[5].body),
+			  "%s: %lld", t->what, (long long)errand.delay_ms);
 		call.state = t->polling ? CALL_ACCEPTED : CALL_SUBMITTING;
 		call.news = 0;
 		errand = came(&call, end, t->status, t->body);

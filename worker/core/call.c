@@ -14,6 +14,7 @@
  * short the interval. */
 enum {
 	AGAIN_MIN_MS = 20,
+	SPREAD_MIN_MS = 1000,
 	PREVIEW_MAX = 300,
 	RAW_MAX = 500,
 	EXTERNAL_ID_MAX = 255,
@@ -169,13 +170,27 @@ static struct errand submit_again(struct hearing *h, const char *why)
 	return within_deadline(h, ERRAND_SUBMIT, wait, why);
 }
 
+static struct errand poll_in(struct hearing *h, int64_t wait_ms, const char *why)
+{
+	if (h->call->answer.retry_after_ms > wait_ms)
+		wait_ms = h->call->answer.retry_after_ms;
+	return within_deadline(h, ERRAND_POLL, wait_ms, why);
+}
+
 static struct errand poll_again(struct hearing *h, const char *why)
+{
+	return poll_in(h, h->agent->interval_ms, why);
+}
+
+/* Sooner than the ones that follow: tasks that were accepted all at once would otherwise be polled,
+ * and land, all at once. */
+static struct errand poll_first(struct hearing *h)
 {
 	int64_t wait = h->agent->interval_ms;
 
-	if (h->call->answer.retry_after_ms > wait)
-		wait = h->call->answer.retry_after_ms;
-	return within_deadline(h, ERRAND_POLL, wait, why);
+	if (wait >= SPREAD_MIN_MS)
+		wait = rng_between(h->rng, wait / 4, wait);
+	return poll_in(h, wait, "its task is still at work");
 }
 
 static struct errand accept_result(struct hearing *h, struct json_object *result)
@@ -230,7 +245,7 @@ static struct errand on_accepted(struct hearing *h)
 	call->status_url = xstrdup(url);
 	call->state = CALL_ACCEPTED;
 	call->news |= CALL_TAKEN;
-	return poll_again(h, "its task is still at work");
+	return poll_first(h);
 }
 
 static bool is_conflict(struct json_object *result)
