@@ -99,9 +99,12 @@ CURLcode http_memory_init(void)
 	void *base = mmap(NULL, all_bytes, PROT_READ | PROT_WRITE,
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-	if (!buffers.base && base != MAP_FAILED)
+	if (!buffers.base && base != MAP_FAILED) {
+		/* A huge page would bring a hundred buffers at the first byte of one. */
+		(void)madvise(base, all_bytes, MADV_NOHUGEPAGE);
 		buffers.base = base;
-	else if (base != MAP_FAILED)
+	} else if (base != MAP_FAILED) {
 		munmap(base, all_bytes);
+	}
 	return curl_global_init_mem(CURL_GLOBAL_ALL, take, give, resize, strdup, calloc);
 }

@@ -160,8 +160,11 @@ struct transfer *http_transfer_new(struct http *h)
 	set_text(easy, CURLOPT_USERAGENT, h->terse ? NULL : h->user_agent);
 	if (h->ca_file)
 		set_text(easy, CURLOPT_CAINFO, h->ca_file);
-	if (h->terse)
+	if (h->terse) {
+		/* Of the whole target HTTP/2 would make a pseudo-header. */
+		set(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
 		leave_out(t);
+	}
 	return t;
 }
 

@@ -122,10 +122,10 @@ struct scan {
 	const char *s;
 	size_t len, at;
 	int depth, depth_max;
-	int values;	   /* json-c takes hundreds of bytes for each */
-	size_t zeros;	   /* that exponents stand for */
-	const char *wrong; /* what is not JSON, at `at`; NULL when it is only too deep */
-	const char *flaw;  /* the first thing that PostgreSQL cannot keep */
+	int values, values_max; /* json-c takes hundreds of bytes for each */
+	size_t zeros;		/* that exponents stand for */
+	const char *wrong;	/* what is not JSON, at `at`; NULL when it is only too deep */
+	const char *flaw;	/* the first thing that PostgreSQL cannot keep */
 	size_t flaw_at;
 	size_t replaced;
 	struct strbuf *mended; /* NULL: only look */
@@ -419,7 +419,7 @@ static bool scan_tokens(struct scan *sc)
 		switch (sc->s[sc->at]) {
 		case '{':
 		case '[':
-			if (++sc->depth > sc->depth_max || ++sc->values > JSON_VALUES_MAX)
+			if (++sc->depth > sc->depth_max || ++sc->values > sc->values_max)
 				return false;
 			sc->at++;
 			break;
@@ -437,7 +437,7 @@ static bool scan_tokens(struct scan *sc)
 			sc->at++;
 			break;
 		default:
-			if (++sc->values > JSON_VALUES_MAX || !scan_scalar(sc))
+			if (++sc->values > sc->values_max || !scan_scalar(sc))
 				return false;
 		}
 	}
@@ -473,11 +473,14 @@ static enum json_verdict parse(const char *text, size_t len, struct json_object 
 static enum json_verdict read_text(const char *text, size_t len, int depth_max, enum json_mode mode,
 				   bool *as_is, struct json_object **out, struct err *e)
 {
-	struct scan sc = {.s = text, .len = len, .depth_max = depth_max};
+	struct scan sc = {
+		.s = text, .len = len, .depth_max = depth_max, .values_max = JSON_VALUES_MAX};
 	AUTO(strbuf_release) struct strbuf mended;
 	enum json_verdict verdict;
 
 	assert(depth_max >= 0 && depth_max < PARSER_DEPTH);
+	if (depth_max > JSON_DEPTH_MAX)
+		sc.values_max += (depth_max - JSON_DEPTH_MAX) * JSON_LEVEL_VALUES;
 	*out = NULL;
 	strbuf_init(&mended, INT_MAX - 1);
 	if (len >= INT_MAX / 3)
@@ -485,9 +488,8 @@ static enum json_verdict read_text(const char *text, size_t len, int depth_max, 
 	if (!scan_tokens(&sc))
 		return sc.wrong ? refuse(e, JSON_SYNTAX, sc.wrong, sc.at)
 				: refuse(e, JSON_DEEP,
-					 sc.values > JSON_VALUES_MAX
-						 ? "more values than are read"
-						 : "one array or object too many",
+					 sc.values > sc.values_max ? "more values than are read"
+								   : "one array or object too many",
 					 sc.at);
 	if (!sc.replaced)
 		return parse(text, sc.len, out, e);

@@ -299,34 +299,69 @@ static const char *skip_value(const char *s, const char *end)
 	return s;
 }
 
+struct members {
+	const char *at, *end; /* `at`: the next name, or what ends the object */
+};
+
+static bool members_begin(struct members *m, const char *text, size_t len)
+{
+	m->end = text + len;
+	m->at = json_skip_space(text, m->end);
+	if (*m->at != '{')
+		return false;
+	m->at = json_skip_space(m->at + 1, m->end);
+	return true;
+}
+
+/* The next name, without its quotes and with its escapes, and its value. */
+static bool members_next(struct members *m, struct json_slice *name, struct json_slice *value)
+{
+	const char *s = m->at;
+
+	if (*s == '}')
+		return false;
+	name->text = s + 1;
+	s = json_skip_string(s, m->end);
+	name->len = (size_t)(s - 1 - name->text);
+	s = json_skip_space(s, m->end) + 1; /* the colon */
+	value->text = json_skip_space(s, m->end);
+	s = skip_value(value->text, m->end);
+	value->len = (size_t)(s - value->text);
+	s = json_skip_space(s, m->end);
+	m->at = *s == ',' ? json_skip_space(s + 1, m->end) : s;
+	return true;
+}
+
 bool json_member(const char *text, size_t len, const char *key, struct json_slice *out)
 {
-	const char *end = text + len, *s = json_skip_space(text, end);
+	struct json_slice name, value;
 	size_t n = strlen(key);
+	struct members m;
 	bool found = false;
 
-	if (*s != '{')
+	if (!members_begin(&m, text, len))
 		return false;
-	s = json_skip_space(s + 1, end);
-	while (*s != '}') {
-		const char *name = s + 1, *value;
-		bool meant;
-
-		s = json_skip_string(s, end);
-		meant = (size_t)(s - 1 - name) == n && memcmp(name, key, n) == 0;
-		s = json_skip_space(s, end) + 1; /* the colon */
-		value = json_skip_space(s, end);
-		s = skip_value(value, end);
+	while (members_next(&m, &name, &value)) {
 		/* Of two members of one name the later one counts, as it does for json-c. */
-		if (meant) {
-			*out = (struct json_slice){value, (size_t)(s - value)};
+		if (name.len == n && memcmp(name.text, key, n) == 0) {
+			*out = value;
 			found = true;
 		}
-		s = json_skip_space(s, end);
-		if (*s == ',')
-			s = json_skip_space(s + 1, end);
 	}
 	return found;
+}
+
+bool json_names_plain(const char *text, size_t len)
+{
+	struct json_slice name, value;
+	struct members m;
+
+	if (!members_begin(&m, text, len))
+		return true;
+	while (members_next(&m, &name, &value))
+		if (memchr(name.text, '\\', name.len))
+			return false;
+	return true;
 }
 
 struct json_slice json_string_start(const struct json_slice *string, size_t units)

@@ -25,6 +25,8 @@ enum {
 	JSON_DEPTH_MAX = 32,
 	JSON_VALUES_MAX = 50000,  /* keys, strings, numbers, lists and objects: a tree may take 300
 				     bytes for 3 of text */
+	JSON_LEVEL_VALUES = 16,	  /* more with each level that is allowed beyond JSON_DEPTH_MAX: our
+				     own text around a stranger's */
 	JSON_ZEROS_MAX = 1 << 20, /* that the exponents of a text may stand for, all together */
 	JSON_TEXT_MAX = 1 << 30,  /* bytes of a text that is written */
 };
@@ -104,6 +106,10 @@ void json_add_members(struct strbuf *sb, struct json_object *o, const char *exce
  * ends in a NUL. False when there is none of this name (which may hold nothing to be escaped).
  */
 bool json_member(const char *text, size_t len, const char *key, struct json_slice *out);
+
+/* Whether no name of the object's members is written with an escape, which json_member() would not
+ * find: true for what is no object. The text as for json_member(). */
+bool json_names_plain(const char *text, size_t len);
 
 /* Of a string's text, its opening quote and as many characters (UTF-16 units where escaped, bytes
  * where not) as `units`; without the closing quote. */

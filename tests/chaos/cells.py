@@ -21,7 +21,7 @@ CELLS = {}
 MANY = {"CPOA_MAX_CLAIMS": "1000"}  # where whoever takes over is killed as well: that is no job's fault
 POINTS = ("received", "planned", "committing", "sent", "committed", "admitted", "acked", "calling",
           "asked", "accepted", "answered", "ended", "published", "confirmed")
-BATCHES = ("committing", "sent", "committed", "acked", "asked")  # passed once a transaction, not once a job
+BATCHES = ("committing", "sent", "committed", "acked", "asked", "published")  # passed once a transaction, not once a job
 KILLS = 8        # of each of the two workers that are made to die at a point
 RATE = 100       # jobs a second where the time to full rate is measured: so many that there is load left for that
 AGENT_FAULTS = ("hang", "slow", "cut", "503", "garbage", "oversize", "utf8", "nul")

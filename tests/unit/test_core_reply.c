@@ -197,6 +197,53 @@ Test(reply, of_the_deepest_and_the_largest_body_comes_back)
 	strbuf_release(&body);
 }
 
+/* Its row holds some values more than the answer did. */
+Test(reply, of_as_many_values_as_may_be_comes_back)
+{
+	enum { OTHERS = 3 }; /* the object, the name, the list */
+	struct call call = sent(false);
+	struct strbuf body;
+
+	strbuf_init(&body, ANSWER_MAX);
+	strbuf_adds(&body, "{\"ok\":[0");
+	for (int i = OTHERS + 1; i < JSON_VALUES_MAX; i++)
+		strbuf_adds(&body, ",0");
+	strbuf_adds(&body, "]}");
+	(void)came(&call, NOW, 200, body.buf);
+	cr_assert_eq(call.reply.kind, REPLY_RESULT, "%s", call.reply.error);
+	check_round_trip(&call);
+	call_release(&call);
+	strbuf_release(&body);
+}
+
+/* A name may be written with escapes; what was accepted by its meaning is found by it later. */
+Test(reply, whose_names_are_escaped_is_found_by_what_they_mean)
+{
+	static const struct {
+		bool polling;
+		const char *body;
+	} answers[] = {
+		{false, "{\"\\u006fk\":\"yes\"}"},
+		{false, "{\"ok\":\"no\",\"\\u006fk\":\"yes\"}"},
+		{true, "{\"status\":\"SUCCESS\",\"result\":{},\"\\u0072esult\":{\"ok\":\"yes\"}}"},
+		{true, "{\"status\":\"SUCCESS\",\"result\":{\"ok\":\"no\",\"o\\u006b\":\"yes\"}}"},
+	};
+
+	for (size_t i = 0; i < sizeof(answers) / sizeof(*answers); i++) {
+		struct call call = sent(answers[i].polling);
+		struct json_slice ok;
+
+		(void)came(&call, NOW, 200, answers[i].body);
+		cr_assert_eq(call.reply.kind, REPLY_RESULT, "%zu", i);
+		call_rest(&call);
+		cr_assert_str_eq(reply_string(&call.reply, "ok"), "yes", "%zu", i);
+		ok = reply_member(&call.reply, "ok");
+		cr_assert(ok.text && ok.len == 5 && memcmp(ok.text, "\"yes\"", 5) == 0, "%zu", i);
+		check_round_trip(&call);
+		call_release(&call);
+	}
+}
+
 Test(reply, of_a_poll_and_of_a_deadline_come_back)
 {
 	for (int i = 0; i < 2; i++) {

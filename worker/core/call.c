@@ -49,20 +49,26 @@ static void trim(char *text, size_t *len)
 	text[*len] = '\0';
 }
 
-/* The reply's text is the agent's own where that can be kept: whole, or the result within it. */
+/*
+ * The reply's text is the agent's own where that can be kept: whole, or the result within it. Its
+ * members are found by their names' bytes from then on, and in the tree by what these mean: where
+ * that may differ, the tree is printed.
+ */
 static void keep_text(struct hearing *h)
 {
 	struct reply *reply = &h->call->reply;
 	struct answer *a = &h->call->answer;
 	struct json_slice slice;
+	bool plain = h->as_is && reply->body && json_names_plain(a->body, a->len);
 
-	if (h->as_is && reply->body && reply->body == h->body) {
+	if (plain && reply->body == h->body) {
 		reply->text = a->body;
 		reply->text_len = a->len;
 		a->body = NULL;
 		trim(reply->text, &reply->text_len);
-	} else if (h->as_is && reply->body && reply->body == json_any(h->body, "result") &&
-		   json_member(a->body, a->len, "result", &slice)) {
+	} else if (plain && reply->body == json_any(h->body, "result") &&
+		   json_member(a->body, a->len, "result", &slice) &&
+		   json_names_plain(slice.text, slice.len)) {
 		reply->text = xstrndup(slice.text, slice.len);
 		reply->text_len = slice.len;
 	}
@@ -81,6 +87,7 @@ static struct errand landed(struct hearing *h)
 	call->reply.polled = h->polled;
 	free(call->request);
 	call->request = NULL;
+	call->request_len = 0;
 	return nothing;
 }
 
@@ -462,6 +469,7 @@ void call_give_back(struct call *call)
 		return;
 	free(call->request);
 	call->request = NULL;
+	call->request_len = 0;
 }
 
 bool call_recall(struct call *call, const char *text, size_t len)

@@ -60,7 +60,7 @@ bool run_ask(struct run *run, const struct agent *agent, const char *name, struc
 			(*call)->stage = run->stage.name;
 		/* One that was taken over, or has given its request back, has a row but no request
 		 * any more: it is built again from the same replies. */
-		return !agent || (*call)->state == CALL_LANDED || (*call)->request;
+		return !agent || (*call)->state == CALL_LANDED || (*call)->request || (*call)->out;
 	}
 	run_tell_stage(run);
 	*call = add(run, agent, name);

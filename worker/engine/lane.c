@@ -153,6 +153,7 @@ static void publish_some(struct lane *lane)
 	struct err e = {0};
 	/* One alone goes at once; of many, whole packets go. */
 	bool many = may_publish(lane) && !lane->careful && lane->waiting.head != lane->waiting.tail;
+	bool any = false;
 
 	if (many)
 		mq_cork(lane->mq, true);
@@ -167,12 +168,13 @@ static void publish_some(struct lane *lane)
 		}
 		mail_append(&lane->sent, mail);
 		lane->n_sent++;
+		any = true;
 		if (!publish(lane, event, &e))
 			lost(lane, &e);
-		FAULT_WHEN(!lane->replies, published);
 	}
 	if (many && lane->mq)
 		mq_cork(lane->mq, false);
+	FAULT_WHEN(any && !lane->replies, published);
 }
 
 /* ---- hearing ---- */

@@ -62,16 +62,22 @@ static struct call *find_call(const struct mail_list *some, const struct uuid *w
 	return NULL;
 }
 
-/* Somebody has changed or deleted its rows. Whoever claims it goes on from what they say now. */
+/* Somebody has changed or deleted its rows. Whoever claims it goes on from what they say now. A
+ * claim that cannot be given back ends with the session, or nobody could. */
 static void let_go(struct ledger *l, struct run *run)
 {
+	struct err e = {0};
+
 	log_error("a reply that was committed cannot be read back: the workflow is let go",
 		  SAY_RUN(run), LOG_END);
 	if (l->db) {
 		read_begin(l);
 		db_put_uuid(batch_column(&l->batch, SQL_LET_GO, 1), &run->job.workflow_id);
 		read_add(l, SQL_LET_GO);
-		(void)read_go(l);
+		if (!read_go(l) && l->db) {
+			err_set(&e, ERR_LOST, "a claim could not be given back");
+			ledger_session_lost(l, &e);
+		}
 	}
 	aftermath_lost(l->house, run);
 }

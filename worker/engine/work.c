@@ -267,6 +267,7 @@ void work_on(struct house *house, struct run *run, struct mail_list brought, str
 		run->pass_due = true;
 	}
 	if (run->pass_due && !run_is_whole(run)) {
+		run_rest(run); /* what was parsed does not wait for PostgreSQL */
 		ledger_commit(house->ledger, run);
 		return;
 	}
