@@ -1,5 +1,6 @@
 /* cpoa worker: runs until SIGTERM. */
 #include <malloc.h>
+#include <sched.h>
 #include <stdio.h>
 
 #include "cpoa/clock.h"
@@ -106,6 +107,16 @@ static void keep_memory(void)
 	mallopt(M_TOP_PAD, PAD_BYTES);
 }
 
+/*
+ * Its threads wake each other for every message and every answer, and a thread that has just been
+ * woken need not take the core from one that works: with that they do a tenth less. They sleep and
+ * wake as soon as ever where a core is free (sched(7), SCHED_BATCH).
+ */
+static void work_in_batches(void)
+{
+	(void)sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){.sched_priority = 0});
+}
+
 static int worker_main(int argc, char **argv)
 {
 	struct settings settings;
@@ -127,6 +138,7 @@ static int worker_main(int argc, char **argv)
 		  CPOA_VERSION);
 	log_thread_name("main");
 	keep_memory();
+	work_in_batches();
 	code = run(&settings);
 	settings_release(&settings);
 	return code;
