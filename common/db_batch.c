@@ -276,6 +276,16 @@ bool db_batch_send(struct db *db, struct db_batch *b, struct err *e)
 	return true;
 }
 
+/* What the socket would not take is sent on: the answer may wait for it. */
+bool db_batch_wait(struct db *db, int ms)
+{
+	int unsent = PQflush(db->conn);
+	struct pollfd p = {.fd = PQsocket(db->conn),
+			   .events = unsent > 0 ? POLLIN | POLLOUT : POLLIN};
+
+	return unsent < 0 || (poll(&p, 1, ms) > 0 && (p.revents & ~POLLOUT));
+}
+
 bool db_batch_finish(struct db *db, struct db_batch *b, struct err *e)
 {
 	struct answers a = {

@@ -169,8 +169,13 @@ MUST_CHECK bool db_batch_run(struct db *db, struct db_batch *b, struct err *e);
  * The same in two halves, for who has something else to do while the server works. Sending does not
  * wait: false (as above) says that there is nothing to finish. After true, db_batch_finish() is the
  * next that this session hears, and says how it went.
+ *
+ * Between the two, any number of times: db_batch_wait() waits at most `ms` milliseconds for the
+ * answer to begin to come, or the session to be lost; true if so. It is not bound to come: how long
+ * is too long is db_batch_finish()'s to say.
  */
 MUST_CHECK bool db_batch_send(struct db *db, struct db_batch *b, struct err *e);
+MUST_CHECK bool db_batch_wait(struct db *db, int ms);
 MUST_CHECK bool db_batch_finish(struct db *db, struct db_batch *b, struct err *e);
 void db_batch_clear(struct db_batch *b);
 

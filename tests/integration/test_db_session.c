@@ -12,15 +12,11 @@
 
 static void terminate(struct db *db, struct db *by)
 {
-	char pid[24];
-	struct err e = {0};
-	struct db_result *r;
+	char sql[64];
 
-	snprintf(pid, sizeof(pid), "%lld", (long long)ask_int(db, "SELECT pg_backend_pid()"));
-	r = db_query(by, "SELECT pg_terminate_backend($1::int, 5000)", 1, (const char *[]){pid},
-		     &e);
-	cr_assert(r, "%s", e.text);
-	db_result_free(r);
+	snprintf(sql, sizeof(sql), "SELECT pg_terminate_backend(%d, 5000)::int",
+		 db_backend_pid(db));
+	cr_assert_eq(ask_int(by, sql), 1);
 }
 
 Test(db_session, a_terminated_backend_is_a_lost_session)
@@ -86,6 +82,47 @@ Test(db_session, the_server_works_on_what_was_sent_while_nobody_waits)
 	db_close(other);
 }
 
+Test(db_session, who_waits_between_the_halves_hears_when_the_answer_begins_to_come)
+{
+	static const struct db_statement lock = {.name = "lock",
+						 .sql = "SELECT pg_advisory_xact_lock(4712)"};
+	struct db *db = open_db(), *other = open_db();
+	struct err e = {0};
+	struct db_batch b;
+
+	prepare(db, &lock, 1);
+	script(other, "SELECT pg_advisory_lock(4712)");
+	db_batch_init(&b);
+	db_batch_add(&b, &lock, NULL);
+	cr_assert(db_batch_send(db, &b, &e), "%s", e.text);
+	cr_expect_not(db_batch_wait(db, 1), "it waits for the lock");
+	cr_expect_not(db_batch_wait(db, 1));
+	script(other, "SELECT pg_advisory_unlock(4712)");
+	cr_expect(db_batch_wait(db, 60000));
+	cr_assert(db_batch_finish(db, &b, &e), "%s", e.text);
+	db_batch_clear(&b);
+	db_close(db);
+	db_close(other);
+}
+
+Test(db_session, who_waits_between_the_halves_hears_of_the_end)
+{
+	struct db *db = open_db(), *other = open_db();
+	struct err e = {0};
+	struct db_batch b;
+
+	prepare(db, &mark, 1);
+	db_batch_init(&b);
+	db_batch_add(&b, &mark, NULL);
+	cr_assert(db_batch_send(db, &b, &e), "%s", e.text);
+	terminate(db, other);
+	cr_expect(db_batch_wait(db, 60000));
+	if (db_batch_finish(db, &b, &e))
+		db_batch_clear(&b);
+	db_close(db);
+	db_close(other);
+}
+
 /* More than the sockets hold, with an answer as long: neither side may wait for the other. */
 Test(db_session, what_does_not_go_at_once_goes_when_it_is_finished)
 {
@@ -120,7 +157,6 @@ Test(db_session, what_does_not_go_at_once_goes_when_it_is_finished)
 Test(db_session, a_session_that_ends_between_the_halves_is_lost)
 {
 	struct db *db = open_db(), *other = open_db();
-	char sql[64];
 	struct err e = {0};
 	struct db_batch b;
 
@@ -129,9 +165,7 @@ Test(db_session, a_session_that_ends_between_the_halves_is_lost)
 	db_batch_add(&b, &mark, NULL);
 	cr_assert(db_batch_send(db, &b, &e), "%s", e.text);
 	cr_assert(await_mark(db, other));
-	snprintf(sql, sizeof(sql), "SELECT pg_terminate_backend(%d, 5000)::int",
-		 db_backend_pid(db));
-	cr_assert_eq(ask_int(other, sql), 1);
+	terminate(db, other);
 	/* What it has answered before its goodbye may be read. */
 	if (db_batch_finish(db, &b, &e)) {
 		db_batch_clear(&b);

@@ -454,6 +454,14 @@ bool db_batch_send(struct db *db, struct db_batch *b, struct err *e)
 	return true;
 }
 
+/* What comes for the ledger in the meantime is drawn by how long that is. */
+bool db_batch_wait(struct db *db, int ms)
+{
+	assert(db->outcome != OUTCOME_NONE);
+	sim_sleep(sim_between(0, ms * 1000));
+	return db->outcome != OUTCOME_TO_COME || sim_chance(500);
+}
+
 bool db_batch_finish(struct db *db, struct db_batch *b, struct err *e)
 {
 	enum outcome outcome = db->outcome;

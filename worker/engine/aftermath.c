@@ -23,7 +23,19 @@ static bool harvested_here(const struct house *house, const struct call *call)
 	return call->agent->index == AGENT_WCHA && !*house->policy.agent[AGENT_WCHA].url;
 }
 
-void send_call(struct house *house, struct call *call)
+/* Where a call goes that is not the caller's; else false. */
+static bool send_inside(struct house *house, struct call *call)
+{
+	if (call->agent->local)
+		ledger_look_up(house->ledger, call);
+	else if (harvested_here(house, call))
+		harvester_send(house->harvester, call);
+	else
+		return false;
+	return true;
+}
+
+static void begin_call(struct call *call)
 {
 	assert(!call->out && call->errand.kind != ERRAND_NONE);
 	call->out = true;
@@ -31,11 +43,12 @@ void send_call(struct house *house, struct call *call)
 	if (call->errand.kind == ERRAND_SUBMIT)
 		call->attempts++;
 	run_ref(call->run);
-	if (call->agent->local)
-		ledger_look_up(house->ledger, call);
-	else if (harvested_here(house, call))
-		harvester_send(house->harvester, call);
-	else
+}
+
+void send_call(struct house *house, struct call *call)
+{
+	begin_call(call);
+	if (!send_inside(house, call))
 		caller_send(house->caller, call);
 }
 
@@ -83,7 +96,7 @@ static void tell(struct run *run, struct mail_list *all)
 	mail_join(all, &last);
 }
 
-static void send_calls(struct house *house, struct run *run)
+static void send_calls(struct house *house, struct run *run, struct mail_list *calls)
 {
 	for (struct call *call = run->calls; call; call = call->next) {
 		unsigned news = call->news;
@@ -92,7 +105,9 @@ static void send_calls(struct house *house, struct run *run)
 			continue;
 		if (news & CALL_NEW)
 			call->errand = call_begin(call, &house->policy, clock_mono_us());
-		send_call(house, call);
+		begin_call(call);
+		if (!send_inside(house, call))
+			mail_append(calls, &call->mail);
 	}
 }
 
@@ -162,7 +177,8 @@ static void pardon(struct house *house, const struct run *run)
 	metric_add(&m_fenced, 0, 0, 1);
 }
 
-void aftermath_committed(struct house *house, struct run *run, struct mail_list *events)
+void aftermath_committed(struct house *house, struct run *run, struct mail_list *events,
+			 struct mail_list *calls)
 {
 	bool ended = run->change.ended, held = house_holds(house, run);
 
@@ -189,7 +205,7 @@ void aftermath_committed(struct house *house, struct run *run, struct mail_list 
 		log_end(run);
 	} else if (held) {
 		FAULT(calling);
-		send_calls(house, run);
+		send_calls(house, run, calls);
 	}
 	tell(run, events);
 	run_settle(run);

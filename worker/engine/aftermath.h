@@ -9,8 +9,10 @@
 #include "engine/house.h"
 
 /* The run's change, or its refusal, is committed. What is to be told goes to the end of `events`,
- * for the outbox. */
-void aftermath_committed(struct house *house, struct run *run, struct mail_list *events);
+ * for the outbox; calls go to the end of `calls`, for the caller, and have their references. Both
+ * are to be handed over before this is called for the same run again. */
+void aftermath_committed(struct house *house, struct run *run, struct mail_list *events,
+			 struct mail_list *calls);
 
 /* Its job was there already, and that is settled: acks and ends it. */
 void aftermath_duplicate(struct house *house, struct run *run);

@@ -538,6 +538,11 @@ void caller_send(struct caller *c, struct call *call)
 	mailbox_post(&c->inbox, &call->mail);
 }
 
+void caller_send_all(struct caller *c, struct mail_list *calls)
+{
+	mailbox_post_list(&c->inbox, calls);
+}
+
 void caller_forget(struct caller *c, struct run *run)
 {
 	struct order *order = xcalloc(1, sizeof(*order));

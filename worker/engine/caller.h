@@ -19,6 +19,8 @@ void caller_free(struct caller *caller);
  * thread; never blocks.
  */
 void caller_send(struct caller *caller, struct call *call);
+/* The same for many (struct call), with one wake-up; the list is empty afterwards. */
+void caller_send_all(struct caller *caller, struct mail_list *calls);
 
 /* Drops every call of a run that has ended, with their references; takes over a reference to the
  * run. Any thread. */

@@ -132,12 +132,18 @@ static void give_back(struct ledger *l)
 	atomic_store(&l->house->lease, 0);
 }
 
-/* One transaction of what waits. */
+/* One transaction of what waits. With the next at hand, its aftermath is left for while the server
+ * works on that. */
 static void commit(struct ledger *l)
 {
 	ledger_fill(l);
 	if (ledger_has_filled(l))
 		ledger_run_filled(l);
+	ledger_collect(l);
+	if (l->db)
+		ledger_fill(l);
+	if (!ledger_has_filled(l))
+		ledger_aftermath(l);
 }
 
 static void *ledger_thread(void *arg)
@@ -161,9 +167,6 @@ static void *ledger_thread(void *arg)
 		if (l->delayed.head)
 			take_delayed(l);
 		commit(l);
-		/* With the next transaction at hand, it goes while the server works on that. */
-		if (!ledger_has_filled(l))
-			ledger_aftermath(l);
 		if (l->db && l->duplicates.head)
 			duplicates_settle(l);
 		if (l->db && l->lookups.head)
@@ -178,10 +181,8 @@ static void *ledger_thread(void *arg)
 			rescue_orphans(l);
 	}
 	ledger_collect(l);
-	while (l->db && (l->waiting.head || l->strikes.head || ledger_has_filled(l))) {
+	while (l->db && (l->waiting.head || l->strikes.head || ledger_has_filled(l)))
 		commit(l);
-		ledger_collect(l);
-	}
 	drop_all(l);
 	FAULT(releasing);
 	give_back(l);

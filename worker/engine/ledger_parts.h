@@ -45,6 +45,7 @@ struct ledger {
 	struct backoff backoff;
 	struct rng rng;
 	int64_t retry_at_us, rescue_at_us; /* monotonic */
+	int64_t began_us;		   /* the last transaction; monotonic */
 };
 
 /* What was lost with a session while its worker lived. */
