@@ -2,6 +2,10 @@
 #include "engine/sql.h"
 
 /*
+ * Pages that the session has to write out on its own go on to the disk at once instead of gathering
+ * in the kernel: what gathers there is written in one go, by the kernel or at a checkpoint, and all
+ * commits wait for as long (manual, 20.4.6). Any role may set that.
+ *
  * The session runs nothing but the statements below, each of which is to go from an array to rows
  * by an index. A plan made on the empty tables of a fresh installation would be a sequential scan,
  * and being prepared it would stay one while the tables grow; so that choice is taken away.
@@ -9,7 +13,8 @@
  */
 const char sql_session[] =
 	"SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;"
-	"SET plan_cache_mode = force_generic_plan; SET jit = off; SET lock_timeout = '250ms'";
+	"SET plan_cache_mode = force_generic_plan; SET jit = off; SET lock_timeout = '250ms';"
+	"SET backend_flush_after = '512kB'";
 
 const int sql_schema_version = 4;
 
