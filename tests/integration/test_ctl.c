@@ -82,6 +82,35 @@ Test(ctl, migrate_refuses_what_was_edited_and_bears_what_is_newer)
 	world_close(w);
 }
 
+static const char settings[] =
+	"SELECT setconfig::text FROM pg_db_role_setting JOIN pg_database d ON d.oid = setdatabase "
+	"WHERE datname = current_database() AND setrole = 0";
+
+/* Autovacuum has no session that could be told. */
+Test(ctl, migrate_has_written_pages_go_on_for_every_session)
+{
+	struct world *w = world_open_unmigrated();
+
+	cr_assert_eq(world_cpoa(w, NULL, "migrate"), DONE);
+	same(world_rows(w, settings), "{backend_flush_after=512kB}");
+	world_close(w);
+}
+
+Test(ctl, migrate_does_without_what_only_the_owner_of_the_database_may_say)
+{
+	struct world *w = world_open_unmigrated();
+	const char *name = world_rows(w, "SELECT current_database()");
+
+	world_sql_as_superuser(w,
+			       "ALTER DATABASE %s OWNER TO postgres; GRANT CREATE ON SCHEMA "
+			       "public TO %s",
+			       name, getenv("POSTGRES_USER"));
+	cr_assert_eq(world_cpoa(w, NULL, "migrate"), DONE);
+	same(world_rows(w, settings), "");
+	world_sql_as_superuser(w, "ALTER DATABASE %s OWNER TO %s", name, getenv("POSTGRES_USER"));
+	world_close(w);
+}
+
 Test(ctl, topology_is_shown_and_declared)
 {
 	struct world *w = world_open();

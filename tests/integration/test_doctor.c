@@ -9,27 +9,6 @@
 #include "doctor_help.h"
 #include "front.h"
 
-static struct db *superuser(const char *dbname)
-{
-	struct db_options o = {.host = getenv("POSTGRES_HOST"),
-			       .port = strtol(getenv("POSTGRES_PORT"), NULL, 10),
-			       .user = "postgres",
-			       .dbname = dbname,
-			       .connect_timeout_s = 10};
-	struct err e;
-	struct db *db = db_open(&o, &e);
-
-	cr_assert(db, "%s", e.text);
-	return db;
-}
-
-static void run(struct db *db, const char *sql)
-{
-	struct err e;
-
-	cr_assert(db_script(db, sql, &e), "%s: %s", sql, e.text);
-}
-
 /* ---- nothing is wrong ---- */
 
 Test(doctor, finds_nothing_where_nothing_is_wrong)
@@ -88,7 +67,6 @@ Test(doctor, configuration)
  * own. */
 static void make_strict_roles(struct world *w)
 {
-	struct db *db = superuser("postgres");
 	const char *servers = getenv("CPOA_TEST_SERVERS"), *at, *hba;
 	char *path, *text;
 	FILE *f;
@@ -99,7 +77,9 @@ static void make_strict_roles(struct world *w)
 	path[strcspn(path, "\n")] = '\0';
 	at = world_format(w, "%s/pg_hba.conf", path);
 	text = file_read(at);
-	run(db, "DO $$ BEGIN CREATE ROLE doctor_scram LOGIN PASSWORD 'right';"
+	world_sql_as_superuser(
+		w,
+		"DO $$ BEGIN CREATE ROLE doctor_scram LOGIN PASSWORD 'right';"
 		"CREATE ROLE doctor_tls LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$");
 	if (!strstr(text, "doctor_scram")) {
 		hba = world_format(w,
@@ -109,11 +89,10 @@ static void make_strict_roles(struct world *w)
 				   text);
 		f = fopen(at, "we");
 		cr_assert(f && fputs(hba, f) >= 0 && fclose(f) == 0, "%s", at);
-		run(db, "SELECT pg_reload_conf()");
+		world_sql_as_superuser(w, "SELECT pg_reload_conf()");
 	}
 	free(path);
 	free(text);
-	db_close(db);
 }
 
 Test(doctor, postgresql_refuses_us)
@@ -300,26 +279,24 @@ Test(doctor, a_grant_that_is_missing)
 {
 	struct world *w = open_well();
 	struct json_object *found;
-	struct db *db = superuser(world_rows(w, "SELECT current_database()"));
 	const char *role = world_format(w, "doctor_%ld", (long)getpid());
 	const char *user = world_format(w, "POSTGRES_USER=%s", role);
 
-	run(db, world_format(w,
-			     "CREATE ROLE %s LOGIN; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL "
-			     "TABLES IN SCHEMA public TO %s; GRANT USAGE ON ALL SEQUENCES IN "
-			     "SCHEMA public TO %s",
-			     role, role, role));
+	world_sql_as_superuser(w,
+			       "CREATE ROLE %s LOGIN; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL "
+			       "TABLES IN SCHEMA public TO %s; GRANT USAGE ON ALL SEQUENCES IN "
+			       "SCHEMA public TO %s",
+			       role, role, role);
 	cr_assert_eq(examine(w, &found, user), DONE);
-	run(db, world_format(w,
-			     "REVOKE UPDATE ON task_instances FROM %s; "
-			     "REVOKE USAGE ON SEQUENCE dead_letters_id_seq FROM %s",
-			     role, role));
+	world_sql_as_superuser(w,
+			       "REVOKE UPDATE ON task_instances FROM %s; "
+			       "REVOKE USAGE ON SEQUENCE dead_letters_id_seq FROM %s",
+			       role, role);
 	cr_assert_eq(examine(w, &found, user), FAILED);
 	expect_told(found, "grants", "wrong", "permission denied for table task_instances",
 		    "GRANT");
 	expect_told(found, "grants", "wrong", "dead_letters_id_seq", "GRANT");
-	run(db, world_format(w, "DROP OWNED BY %s; DROP ROLE %s", role, role));
-	db_close(db);
+	world_sql_as_superuser(w, "DROP OWNED BY %s; DROP ROLE %s", role, role);
 	world_close(w);
 }
 

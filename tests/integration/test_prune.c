@@ -188,25 +188,10 @@ Test(prune, wants_the_number_typed_on_a_terminal)
 
 /* ---- beside others ---- */
 
-static void as_postgres(const char *dbname, const char *sql)
-{
-	struct db_options o = {.host = getenv("POSTGRES_HOST"),
-			       .port = strtol(getenv("POSTGRES_PORT"), NULL, 10),
-			       .user = "postgres",
-			       .dbname = dbname};
-	struct err e;
-	struct db *db = db_open(&o, &e);
-
-	cr_assert(db, "%s", e.text);
-	cr_assert(db_script(db, sql, &e), "%s: %s", sql, e.text);
-	db_close(db);
-}
-
 /* Of the audit it may not even lock a row. */
 Test(prune, needs_no_more_than_a_role_that_only_works)
 {
 	struct world *w = world_open();
-	const char *name = world_rows(w, "SELECT current_database()");
 	const char *role = world_format(w, "prune_%ld", (long)getpid());
 	const char *user = world_format(w, "POSTGRES_USER=%s", role);
 
@@ -215,13 +200,11 @@ Test(prune, needs_no_more_than_a_role_that_only_works)
 		  "INSERT INTO replays (replay_id, dead_letter_id, action, outcome, at, who, "
 		  "host) VALUES (gen_random_uuid(), 1, 'replay', 'replayed', now() - interval '60 "
 		  "days', 'me', 'here')");
-	as_postgres(
-		name,
-		world_format(w,
-			     "CREATE ROLE %s LOGIN; GRANT SELECT, INSERT, UPDATE, DELETE ON "
-			     "workflow_instances, task_instances, outbox_events, dead_letters TO "
-			     "%s; GRANT SELECT, INSERT, DELETE ON replays TO %s",
-			     role, role, role));
+	world_sql_as_superuser(w,
+			       "CREATE ROLE %s LOGIN; GRANT SELECT, INSERT, UPDATE, DELETE ON "
+			       "workflow_instances, task_instances, outbox_events, dead_letters TO "
+			       "%s; GRANT SELECT, INSERT, DELETE ON replays TO %s",
+			       role, role, role);
 	cr_assert_eq(world_run(w, NULL,
 			       (const char *const[]){"/usr/bin/env", user, getenv("CPOA_BIN"),
 						     PRUNE, "--dead-older-than", "30d",
@@ -229,7 +212,7 @@ Test(prune, needs_no_more_than_a_role_that_only_works)
 		     DONE);
 	same(world_rows(w, "SELECT count(*) FROM replays"), "0");
 	cr_assert_eq(workflows(w), 0);
-	as_postgres(name, world_format(w, "DROP OWNED BY %s; DROP ROLE %s", role, role));
+	world_sql_as_superuser(w, "DROP OWNED BY %s; DROP ROLE %s", role, role);
 	world_close(w);
 }
 

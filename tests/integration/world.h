@@ -191,6 +191,8 @@ struct mq_message *world_delivery(struct world *w, const char *tag, int64_t ms);
 const char *world_rows(struct world *w, const char *fmt, ...) PRINTF_LIKE(2, 3);
 int64_t world_count(struct world *w, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void world_sql(struct world *w, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* In a session of its own, as one transaction. */
+void world_sql_as_superuser(struct world *w, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* Waits until the query gives that text. */
 MUST_CHECK bool await_rows(struct world *w, const char *expected, const char *sql, int64_t ms);
 const char *world_format(struct world *w, const char *fmt, ...) PRINTF_LIKE(2, 3);

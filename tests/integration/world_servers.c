@@ -156,12 +156,12 @@ void world_make_vhost(struct world *w)
 
 /* ---- database ---- */
 
-static struct db *open_db(const char *name)
+static struct db *open_as(const char *user, const char *name)
 {
 	const char *port = getenv("POSTGRES_PORT");
 	struct db_options o = {
 		.host = getenv("POSTGRES_HOST"),
-		.user = getenv("POSTGRES_USER"),
+		.user = user,
 		.password = getenv("POSTGRES_PASSWORD"),
 		.dbname = name,
 		.port = port ? strtol(port, NULL, 10) : 5432,
@@ -173,6 +173,11 @@ static struct db *open_db(const char *name)
 
 	cr_assert(db, "%s", e.text);
 	return db;
+}
+
+static struct db *open_db(const char *name)
+{
+	return open_as(getenv("POSTGRES_USER"), name);
 }
 
 static struct db_result *query(struct db *db, const char *sql)
@@ -345,6 +350,17 @@ void world_sql(struct world *w, const char *fmt, ...)
 	FORMATTED(sql);
 	free(rows_text(w, sql.buf));
 	strbuf_release(&sql);
+}
+
+void world_sql_as_superuser(struct world *w, const char *fmt, ...)
+{
+	struct db *db = open_as("postgres", w->name);
+	struct err e;
+
+	FORMATTED(sql);
+	cr_assert(db_script(db, sql.buf, &e), "%s: %s", sql.buf, e.text);
+	strbuf_release(&sql);
+	db_close(db);
 }
 
 struct expectation {
