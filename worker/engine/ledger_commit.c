@@ -21,7 +21,7 @@ enum {
 	RETRY_PAUSE_MS = 100,
 	FILL_MS = 4,	 /* how often what has come is filled in while the server works */
 	FILL_TURNS = 25, /* of a server that takes longer, nothing is had by waking more often */
-	PACE_US = 1500,
+	PACE_US = 2000,
 	PACE_CROWD = 3, /* changes a transaction, from which on it is kept */
 };
 

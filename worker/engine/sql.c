@@ -4,7 +4,8 @@
 /*
  * Pages that the session has to write out on its own go on to the disk at once instead of gathering
  * in the kernel: what gathers there is written in one go, by the kernel or at a checkpoint, and all
- * commits wait for as long (manual, 20.4.6). Any role may set that.
+ * commits wait for as long (manual, 20.4.6). Any role may set that; the schema says it for
+ * autovacuum too, where its owner may (migration 0006).
  *
  * The session runs nothing but the statements below, each of which is to go from an array to rows
  * by an index. A plan made on the empty tables of a fresh installation would be a sequential scan,
