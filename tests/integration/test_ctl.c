@@ -96,6 +96,17 @@ Test(ctl, migrate_has_written_pages_go_on_for_every_session)
 	world_close(w);
 }
 
+Test(ctl, migrate_leaves_what_somebody_has_set_for_the_database)
+{
+	struct world *w = world_open_unmigrated();
+
+	world_sql(w, "ALTER DATABASE %s SET backend_flush_after = 0",
+		  world_rows(w, "SELECT current_database()"));
+	cr_assert_eq(world_cpoa(w, NULL, "migrate"), DONE);
+	same(world_rows(w, settings), "{backend_flush_after=0}");
+	world_close(w);
+}
+
 Test(ctl, migrate_does_without_what_only_the_owner_of_the_database_may_say)
 {
 	struct world *w = world_open_unmigrated();
