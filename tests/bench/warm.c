@@ -15,10 +15,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { PAGE = 4096, STEP = 1 << 20 }; /* 2 MiB are the least that Linux reports */
+enum { STEP = 1 << 20 }; /* 2 MiB are the least that Linux reports */
 
 int main(int argc, char **argv)
 {
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 	char *end = NULL, *memory;
 	unsigned long mib = argc == 2 ? strtoul(argv[1], &end, 10) : 0;
 	size_t n = (mib << 20) / STEP * STEP;
@@ -34,10 +35,14 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	madvise(memory, n, MADV_NOHUGEPAGE);
-	for (size_t at = 0; at < n; at += PAGE)
+	for (size_t at = 0; at < n; at += page)
 		memory[at] = 1;
-	for (size_t at = 0; at < n; at += STEP)
-		madvise(memory + at + PAGE, STEP - PAGE, MADV_DONTNEED);
+	for (size_t at = 0; at < n; at += STEP) {
+		if (madvise(memory + at + page, STEP - page, MADV_DONTNEED) != 0) {
+			perror("bench_warm: madvise");
+			return 1;
+		}
+	}
 	puts("ready");
 	fflush(stdout);
 	for (;;)

@@ -69,7 +69,7 @@ struct house {
 	 * has heard from the server again. */
 	_Atomic int64_t lease_until_us;
 	atomic_int inflight;	 /* workflows held, from the receipt of their message on */
-	atomic_int crowd;	 /* workflows that a commit changes at present: a moving average */
+	_Atomic double crowd;	 /* workflows that a commit changes at present: a moving average */
 	atomic_int from_rows;	 /* of them, those that were claimed and came in no message */
 	atomic_bool draining;	 /* SIGTERM came: nothing new is taken */
 	atomic_bool stopping;	 /* what is held is let go */

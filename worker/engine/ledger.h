@@ -7,9 +7,10 @@
  * other worker can tell: it gets the shared lock. Nothing beats a timer.
  *
  * All changes that wait when the last commit returns go into the next one: one round trip, one
- * statement a kind of change, one commit. Nobody waits for company. What a change was to cause
- * happens after its commit (aftermath.h): while the server works on the next one, if there is one.
- * A batch that is refused is tried one by one, and only the bad one fails.
+ * statement a kind of change, one commit. One workflow alone waits for nobody; where several move,
+ * a commit begins 2 ms after the last at the soonest. What a change was to cause happens after its
+ * commit (aftermath.h): while the server works on the next one, if there is one. A batch that is
+ * refused is tried one by one, and only the bad one fails.
  *
  * When the session is lost, everything in memory is void, because whether the last commit happened
  * is unknown: the rows know, and they are claimed again, by whoever comes first, through the rescue

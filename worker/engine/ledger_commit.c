@@ -19,8 +19,8 @@
 enum {
 	REFUSED_PAUSE_MS = 200,
 	RETRY_PAUSE_MS = 100,
-	FILL_MS = 4,	 /* how often what has come is filled in while the server works */
-	FILL_TURNS = 25, /* of a server that takes longer, nothing is had by waking more often */
+	FILL_MS = 4,	      /* how often what has come is filled in while the server works */
+	FILL_FOR_US = 100000, /* of a server that takes longer, nothing is had by looking on */
 	PACE_US = 2000,
 	PACE_CROWD = 3, /* changes a transaction, from which on it is kept */
 };
@@ -62,7 +62,7 @@ static void mark_admitted(struct ledger_batch *b)
 /* How busy the worker is: of this thread alone, which works through what has gathered. */
 static void note_crowd(struct house *house, int n)
 {
-	int before = atomic_load_explicit(&house->crowd, memory_order_relaxed);
+	double before = atomic_load_explicit(&house->crowd, memory_order_relaxed);
 
 	atomic_store_explicit(&house->crowd, (3 * before + n) / 4, memory_order_relaxed);
 }
@@ -72,7 +72,8 @@ static void succeeded(struct ledger *l, struct ledger_batch *b)
 	FAULT_WHEN(b->n, committed);
 	mark_admitted(b);
 	metric_observe_count(&m_ledger_batch, 0, 0, b->n);
-	note_crowd(l->house, b->n);
+	if (b->n) /* strikes alone tell nothing of how many move */
+		note_crowd(l->house, b->n);
 	for (int i = 0; i < b->n; i++)
 		mail_append(b->runs[i]->duplicate ? &l->duplicates : &l->committed,
 			    &b->runs[i]->mail);
@@ -169,14 +170,14 @@ static void keeps_lease(struct ledger *l, int64_t asked_us)
  * the server that all others wait for. */
 static void do_beside(struct ledger *l)
 {
+	int64_t until = clock_mono_us() + FILL_FOR_US;
+
 	FAULT(sent);
 	ledger_aftermath(l);
-	for (int i = 0; i < FILL_TURNS; i++) {
+	do {
 		ledger_collect(l);
 		ledger_fill(l);
-		if (db_batch_wait(l->db, FILL_MS))
-			return;
-	}
+	} while (!db_batch_wait(l->db, FILL_MS) && clock_mono_us() < until);
 }
 
 static bool try_batch(struct ledger *l, struct db_batch *b, bool beside, struct err *e)
@@ -265,6 +266,7 @@ static void commit_singly(struct ledger *l, const struct ledger_batch *refused)
 	bool paused = false;
 	struct err e = {0};
 
+	ledger_aftermath(l); /* of the one before: what was not sent had nothing beside it */
 	for (int i = 0; i < refused->n; i++) {
 		struct run *run = refused->runs[i];
 
