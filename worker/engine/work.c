@@ -24,7 +24,7 @@
 enum {
 	SHOWN_MAX = 300,   /* bytes of what an agent wrote that a sentence shows */
 	HUSH_PENDING = 64, /* events */
-	HUSH_CROWD = 20,   /* workflows a commit */
+	HUSH_CROWD = 8,	   /* workflows a commit */
 };
 
 /*
