@@ -82,8 +82,19 @@ Test(db_session, the_server_works_on_what_was_sent_while_nobody_waits)
 	db_close(other);
 }
 
-static const struct db_statement lock = {.name = "lock",
-					 .sql = "SELECT pg_advisory_xact_lock(4712)"};
+/* Sends a batch to `db` that waits for a lock of `other`'s. */
+static void send_what_is_locked(struct db *db, struct db *other, struct db_batch *b)
+{
+	static const struct db_statement lock = {.name = "lock",
+						 .sql = "SELECT pg_advisory_xact_lock(4712)"};
+	struct err e = {0};
+
+	prepare(db, &lock, 1);
+	script(other, "SELECT pg_advisory_lock(4712)");
+	db_batch_init(b);
+	db_batch_add(b, &lock, NULL);
+	cr_assert(db_batch_send(db, b, &e), "%s", e.text);
+}
 
 Test(db_session, who_waits_between_the_halves_hears_when_the_answer_begins_to_come)
 {
@@ -91,11 +102,7 @@ Test(db_session, who_waits_between_the_halves_hears_when_the_answer_begins_to_co
 	struct err e = {0};
 	struct db_batch b;
 
-	prepare(db, &lock, 1);
-	script(other, "SELECT pg_advisory_lock(4712)");
-	db_batch_init(&b);
-	db_batch_add(&b, &lock, NULL);
-	cr_assert(db_batch_send(db, &b, &e), "%s", e.text);
+	send_what_is_locked(db, other, &b);
 	cr_expect_not(db_batch_wait(db, 1), "it waits for the lock");
 	cr_expect_not(db_batch_wait(db, 1));
 	script(other, "SELECT pg_advisory_unlock(4712)");
@@ -112,11 +119,7 @@ Test(db_session, who_waits_between_the_halves_hears_of_the_end)
 	struct err e = {0};
 	struct db_batch b;
 
-	prepare(db, &lock, 1);
-	script(other, "SELECT pg_advisory_lock(4712)");
-	db_batch_init(&b);
-	db_batch_add(&b, &lock, NULL);
-	cr_assert(db_batch_send(db, &b, &e), "%s", e.text);
+	send_what_is_locked(db, other, &b);
 	terminate(db, other);
 	cr_expect(db_batch_wait(db, 60000));
 	cr_assert_not(db_batch_finish(db, &b, &e));
