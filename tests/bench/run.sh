@@ -358,7 +358,6 @@ foreground tests/packages.sh build servers bench
 load_before=$(cut -d ' ' -f 1-3 /proc/loadavg)
 say "building"
 foreground build || fail "it does not build" "$run/build.log"
-keep_warm
 start_servers
 agent_times 5 30
 : >"$run/runs"
@@ -369,6 +368,7 @@ load throughput warm-up 512 /dev/null --podcasts 20 --type search_results_genera
 take_answers
 ! wants history || make_history history "$history" 0
 ! wants prune || make_history prune 1000000 1
+keep_warm # now: what was just filled in has used what was free
 for ((i = 1; i <= runs; i++)); do
 	for name in "${what[@]}"; do
 		scenario "$name" "$i"
