@@ -217,8 +217,8 @@ static double median(const struct sample *s)
 	return (s->of[(s->n - 1) / 2] + s->of[s->n / 2]) / 2;
 }
 
-/* All runs' values of one name, sorted. */
-static struct sample collect(struct json_object *runs, const char *scenario, const char *value)
+/* All runs' values of one name, in the order of the runs. */
+static struct sample in_turn(struct json_object *runs, const char *scenario, const char *value)
 {
 	struct sample s = {0};
 
@@ -230,19 +230,27 @@ static struct sample collect(struct json_object *runs, const char *scenario, con
 		if (name && strcmp(name, scenario) == 0 && v && s.n < RUNS_MAX)
 			s.of[s.n++] = json_object_get_double(v);
 	}
+	return s;
+}
+
+/* The same, sorted. */
+static struct sample collect(struct json_object *runs, const char *scenario, const char *value)
+{
+	struct sample s = in_turn(runs, scenario, value);
+
 	qsort(s.of, (size_t)s.n, sizeof(s.of[0]), by_size);
 	return s;
 }
 
-/* Gives the runs of a scenario `name`: their rate as a share of the median rate of `other`. */
+/* Gives each run of a scenario `name`: its rate as a share of that of the run of `other` in the
+ * same turn, which was beside it in time. A minute that is slow for both says nothing of either. */
 static void add_ratio(struct json_object *runs, const char *scenario, const char *name,
 		      const char *other)
 {
-	struct sample rate = collect(runs, other, "rate");
+	struct sample rate = in_turn(runs, other, "rate");
+	int turn = 0;
 
-	if (!rate.n)
-		return;
-	for (size_t i = 0; i < json_object_array_length(runs); i++) {
+	for (size_t i = 0; i < json_object_array_length(runs) && turn < rate.n; i++) {
 		struct json_object *line = json_object_array_get_idx(runs, i);
 		struct json_object *values = json_obj(line, "values");
 		const char *its = json_str(line, "scenario");
@@ -251,7 +259,7 @@ static void add_ratio(struct json_object *runs, const char *scenario, const char
 			json_set(values, name,
 				 json_object_new_double(
 					 json_object_get_double(json_any(values, "rate")) /
-					 median(&rate)));
+					 rate.of[turn++]));
 	}
 }
 

@@ -369,10 +369,13 @@ take_answers
 ! wants history || make_history history "$history" 0
 ! wants prune || make_history prune 1000000 1
 keep_warm # now: what was just filled in has used what was free
+# There and back, so that a machine that gets slower or faster favours none.
 for ((i = 1; i <= runs; i++)); do
+	turn=()
 	for name in "${what[@]}"; do
-		scenario "$name" "$i"
+		if [ $((i % 2)) = 1 ]; then turn+=("$name"); else turn=("$name" "${turn[@]}"); fi
 	done
+	for name in "${turn[@]}"; do scenario "$name" "$i"; done
 done
 stop_agents
 report
