@@ -314,7 +314,7 @@ while [ $# -gt 0 ]; do
 		what+=(throughput async lone)
 		runs=1 podcasts=3000 warm_up=500
 		;;
-	all) what+=("${most[@]}" limits inflight history) ;;
+	all) what+=(throughput history "${most[@]:1}" limits inflight) ;; # what is compared side by side
 	throughput | two | history | async | search | lone | half | floor | inflight | limits | idle | extraction | prune)
 		what+=("$1")
 		;;
@@ -369,13 +369,10 @@ take_answers
 ! wants history || make_history history "$history" 0
 ! wants prune || make_history prune 1000000 1
 keep_warm # now: what was just filled in has used what was free
-# There and back, so that a machine that gets slower or faster favours none.
 for ((i = 1; i <= runs; i++)); do
-	turn=()
 	for name in "${what[@]}"; do
-		if [ $((i % 2)) = 1 ]; then turn+=("$name"); else turn=("$name" "${turn[@]}"); fi
+		scenario "$name" "$i"
 	done
-	for name in "${turn[@]}"; do scenario "$name" "$i"; done
 done
 stop_agents
 report
