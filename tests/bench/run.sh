@@ -100,9 +100,9 @@ build() {
 }
 
 # Half of what is free, at most 8 GiB, so that a host that takes back free memory does not (warm.c); in a control group
-# with a limit at most a quarter of that.
+# with a limit at most a quarter of that. What an earlier call kept goes when this has its own.
 keep_warm() {
-	local mib limit
+	local mib limit before=$warm_pid
 	mib=$(($(sed -n 's/^MemFree: *\([0-9]*\).*/\1/p' /proc/meminfo) / 2048))
 	limit=$(cat /sys/fs/cgroup/memory.max 2>/dev/null || cat /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null) || :
 	! [[ $limit =~ ^[0-9]{1,15}$ ]] || [ $((limit >> 22)) -gt "$mib" ] || mib=$((limit >> 22))
@@ -111,6 +111,7 @@ keep_warm() {
 	warm_pid=$!
 	read -r -t 120 <&7 || say "free memory could not be touched first: rates may differ from minute to minute"
 	exec 7<&-
+	[ -z "$before" ] || end "$before"
 }
 
 start_servers() {
@@ -368,8 +369,8 @@ load throughput warm-up 512 /dev/null --podcasts 20 --type search_results_genera
 take_answers
 ! wants history || make_history history "$history" 0
 ! wants prune || make_history prune 1000000 1
-keep_warm # now: what was just filled in has used what was free
 for ((i = 1; i <= runs; i++)); do
+	keep_warm # each time: the last turn, or what was filled in, has used what was free
 	for name in "${what[@]}"; do
 		scenario "$name" "$i"
 	done
