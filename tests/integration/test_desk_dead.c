@@ -517,17 +517,6 @@ Test(desk_dead, drains_what_has_expired_and_replays_it)
 	world_close(w);
 }
 
-/* As a consumer that takes a message and will not have it. */
-static void reject(struct world *w, const char *how)
-{
-	cr_assert_eq(world_api(w, "POST", "/api/queues/{vhost}/cpoa.jobs.snippet_generation/get",
-			       world_format(w,
-					    "{\"count\":1,\"ackmode\":\"reject_requeue_%s\","
-					    "\"encoding\":\"auto\"}",
-					    how)),
-		     200);
-}
-
 Test(desk_dead, drains_what_was_rejected_or_delivered_too_often)
 {
 	struct world *w = world_open();
@@ -536,7 +525,7 @@ Test(desk_dead, drains_what_was_rejected_or_delivered_too_often)
 	world_worker(w, "CPOA_WORKFLOWS=podcast_generation");
 	publish_snippet(w, "rejected");
 	world_flush(w);
-	reject(w, "false");
+	world_reject(w, "snippet_generation", "false");
 	await_dead(w, 1);
 	same(world_rows(w, "SELECT reason FROM dead_letters"), "broker_rejected");
 
@@ -544,8 +533,8 @@ Test(desk_dead, drains_what_was_rejected_or_delivered_too_often)
 	let_pass(300);
 	publish_snippet(w, "again");
 	world_flush(w);
-	reject(w, "true");
-	reject(w, "true");
+	world_reject(w, "snippet_generation", "true");
+	world_reject(w, "snippet_generation", "true");
 	await_dead(w, 2);
 	same(world_rows(w, "SELECT reason FROM dead_letters WHERE message_id = 'again'"),
 	     "delivery_limit");

@@ -257,6 +257,26 @@ Test(worker, that_is_full_refuses_nobody)
 	world_close(w);
 }
 
+/* ---- come back several times ---- */
+
+/* Each is read alone, after a short wait for others of its kind: not after a turn of intake's. */
+Test(worker, reads_at_once_what_came_back_several_times)
+{
+	struct world *w = world_open();
+
+	world_agents(w, NULL);
+	cr_assert_eq(world_cpoa(w, NULL, "topology", "apply"), 0);
+	publish(w, 1);
+	for (int i = 0; i < 3; i++)
+		world_reject(w, "podcast_generation", "true");
+	world_worker(w, NULL);
+	world_await_ends(w, 1, SOON_MS);
+	same(world_rows(w, "SELECT start_timestamp - started_at < interval '800 ms'"
+			   " FROM workflow_instances, leases"),
+	     "t");
+	world_close(w);
+}
+
 /* ---- many at once ---- */
 
 struct wish {

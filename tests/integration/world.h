@@ -203,6 +203,8 @@ const char *world_format(struct world *w, const char *fmt, ...) PRINTF_LIKE(2, 3
 int world_api(struct world *w, const char *method, const char *path, const char *body);
 /* Messages that wait in a queue (delivered ones that are not acked do not count). */
 int world_queue(struct world *w, const char *queue);
+/* As a consumer that takes a job of this type and will not have it; requeue: "true" or "false". */
+void world_reject(struct world *w, const char *type, const char *requeue);
 
 /* ---- the record ---- */
 

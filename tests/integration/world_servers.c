@@ -83,6 +83,18 @@ int world_queue(struct world *w, const char *queue)
 	return (int)ready;
 }
 
+void world_reject(struct world *w, const char *type, const char *requeue)
+{
+	const char *path = world_format(w, "/api/queues/{vhost}/cpoa.jobs.%s/get", type);
+
+	cr_assert_eq(world_api(w, "POST", path,
+			       world_format(w,
+					    "{\"count\":1,\"ackmode\":\"reject_requeue_%s\","
+					    "\"encoding\":\"auto\"}",
+					    requeue)),
+		     200);
+}
+
 /* ---- the stand-ins' own routes ---- */
 
 static struct json_object *ask_agents(struct world *w, const char *method, const char *path,

@@ -436,8 +436,6 @@ static void *intake_thread(void *arg)
 			connect(in);
 		if (!in->mq && in->retry_at_us - now < MQ_TICK_MS * 1000)
 			wait = (int)((in->retry_at_us - now) / 1000) + 1;
-		if (in->suspects.n && wait > SUSPECTS_QUIET_MS)
-			wait = SUSPECTS_QUIET_MS;
 		move_door(in);
 		if (in->suspects.n && leaving(in))
 			suspects_drop(&in->suspects, in->house);
@@ -450,6 +448,9 @@ static void *intake_thread(void *arg)
 			if (in->mq && (in->held_back_us ? credit(in) > 0 : wanted(in)))
 				continue;
 		}
+		/* After all was heard: they may have come in this very turn. */
+		if (in->suspects.n && wait > SUSPECTS_QUIET_MS)
+			wait = SUSPECTS_QUIET_MS;
 		mailbox_wait(&in->inbox, in->mq ? mq_fd(in->mq) : -1, wait < 0 ? 0 : wait);
 		(void)mailbox_take(&in->inbox);
 	}
