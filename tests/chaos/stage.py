@@ -212,13 +212,24 @@ class Worker:
             process.kill()
             return process.wait(), time.monotonic() - began
 
-    def ready(self):
+    def get(self, path):
+        """(status, text); (0, "") when it does not answer."""
         try:
             c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=1)
-            c.request("GET", "/readyz")
-            return c.getresponse().status == 200
+            c.request("GET", path)
+            r = c.getresponse()
+            return r.status, r.read().decode()
         except OSError:
-            return False
+            return 0, ""
+
+    def ready(self):
+        return self.get("/readyz")[0] == 200
+
+    def idle(self):
+        """Whether it answers and has no job in hand."""
+        status, text = self.get("/metrics")
+        held = (float(line.split()[-1]) for line in text.splitlines() if line.startswith("cpoa_inflight{"))
+        return status == 200 and not any(held)
 
 
 def faketime():
@@ -467,10 +478,9 @@ class Stage:
                 return
             worker = self.add_worker()
             try:
-                await_true(lambda: not any(self.queues().values()), 20, "queues empty")
+                await_true(lambda: not any(self.queues().values()) and worker.idle(), 20, "nothing in hand")
             except TimeoutError:
                 pass
-            time.sleep(0.5)  # for what it has in hand
             worker.end()
 
     def await_unheld(self):
