@@ -332,7 +332,7 @@ struct db *db_open(const struct db_options *o, struct err *e)
 		db_close(db);
 		return NULL;
 	}
-	PQsetnonblocking(db->conn, 1); /* for db_batch_run; PQexec blocks all the same */
+	PQsetnonblocking(db->conn, 1); /* nothing that is sent waits longer than that */
 	return db;
 }
 
@@ -375,28 +375,39 @@ static bool succeeded(const PGresult *pg)
 	       status == PGRES_EMPTY_QUERY;
 }
 
+/* NULL: `e` says why. */
+static PGresult *ask(struct db *db, bool sent, const char *what, struct err *e)
+{
+	PGresult *pg;
+
+	if (!sent) {
+		db_lost(db, what, e);
+		return NULL;
+	}
+	pg = db_answer(db, what, e);
+	if (pg && !succeeded(pg)) {
+		db_refused(db, pg, what, e);
+		PQclear(pg);
+		return NULL;
+	}
+	return pg;
+}
+
 bool db_script(struct db *db, const char *sql, struct err *e)
 {
-	PGresult *pg = PQexec(db->conn, sql);
-	bool ok = succeeded(pg);
+	PGresult *pg = ask(db, PQsendQuery(db->conn, sql), "script", e);
 
-	if (!ok)
-		db_refused(db, pg, "script", e);
 	PQclear(pg);
-	return ok;
+	return pg != NULL;
 }
 
 struct db_result *db_query(struct db *db, const char *sql, int n, const char *const *params,
 			   struct err *e)
 {
-	PGresult *pg = PQexecParams(db->conn, sql, n, NULL, params, NULL, NULL, 0);
+	PGresult *pg = ask(db, PQsendQueryParams(db->conn, sql, n, NULL, params, NULL, NULL, 0),
+			   "query", e);
 
-	if (!succeeded(pg)) {
-		db_refused(db, pg, "query", e);
-		PQclear(pg);
-		return NULL;
-	}
-	return db_result_new(pg);
+	return pg ? db_result_new(pg) : NULL;
 }
 
 void db_take_notes(struct db *db,

@@ -20,11 +20,7 @@ static const char too_large[] = "54000"; /* program_limit_exceeded, as the serve
 
 /* ---- the pipeline ---- */
 
-/*
- * Waits for the socket. A server that is silent for as long as the lease lasts is given up: its
- * claims are void then, whether it comes back or not (a frozen backend keeps its connection, so the
- * kernel would wait for ever).
- */
+/* A frozen backend keeps its connection, so the kernel would wait for ever. */
 static bool await(struct db *db, short events, const char *what, struct err *e)
 {
 	struct pollfd p = {.fd = PQsocket(db->conn), .events = events};
@@ -49,6 +45,30 @@ static bool flush_and_read(struct db *db, struct err *e)
 			return false;
 	}
 	return more == 0 || db_lost(db, "sending", e);
+}
+
+PGresult *db_answer(struct db *db, const char *what, struct err *e)
+{
+	PGresult *answer = NULL, *pg;
+
+	if (!flush_and_read(db, e))
+		return NULL;
+	for (;;) {
+		while (PQisBusy(db->conn)) {
+			if (!await(db, POLLIN, what, e)) {
+				PQclear(answer);
+				return NULL;
+			}
+		}
+		pg = PQgetResult(db->conn);
+		if (!pg)
+			break;
+		PQclear(answer); /* an error is the last */
+		answer = pg;
+	}
+	if (!answer)
+		db_lost(db, what, e);
+	return answer;
 }
 
 /*

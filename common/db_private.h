@@ -10,8 +10,10 @@
 
 struct db {
 	PGconn *conn;
-	int patience_ms; /* how long the server may be silent within a batch; -1: for ever */
-	bool lost;	 /* the server has said goodbye, even if the socket stands */
+	/* How long the server may be silent, ms; -1: for ever. As long as the lease lasts: then the
+	 * claims are void, whether it comes back or not. */
+	int patience_ms;
+	bool lost; /* the server has said goodbye, even if the socket stands */
 };
 
 struct db_result {
@@ -23,6 +25,12 @@ bool db_refused(struct db *db, const PGresult *pg, const char *what, struct err 
 
 /* Sets `e` to ERR_LOST with libpq's words; always returns false. */
 bool db_lost(struct db *db, const char *what, struct err *e);
+
+/* ---- db_batch.c ---- */
+
+/* The last result of what was sent (PQsendQuery...), which is the error if there was one; the
+ * caller clears it. NULL: the session is gone, or was silent for too long, and `e` says so. */
+PGresult *db_answer(struct db *db, const char *what, struct err *e);
 
 /* ---- db_tls.c ---- */
 

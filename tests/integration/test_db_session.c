@@ -239,3 +239,24 @@ Test(db_session, idle_session_timeout_ends_it)
 	cr_assert_eq(e.class, ERR_LOST, "%s", e.text);
 	db_close(db);
 }
+
+/* A proxy may keep the connection and swallow the question. */
+Test(db_session, a_silent_server_is_given_up)
+{
+	struct db_options o = session_options();
+	struct err e = {0};
+	struct db *db;
+
+	o.lost_after_ms = 500;
+	db = db_open(&o, &e);
+	cr_assert(db, "%s", e.text);
+	cr_assert_not(db_script(db, "SELECT pg_sleep(5)", &e));
+	cr_assert_eq(e.class, ERR_LOST, "%s", e.text);
+	cr_assert(strstr(e.text, "did not answer for 500 ms"), "%s", e.text);
+	db_close(db);
+	db = db_open(&o, &e);
+	cr_assert(db, "%s", e.text);
+	cr_assert_null(db_query(db, "SELECT pg_sleep(5)", 0, NULL, &e));
+	cr_assert_eq(e.class, ERR_LOST, "%s", e.text);
+	db_close(db);
+}
