@@ -73,7 +73,7 @@ MUST_CHECK bool db_prepare(struct db *db, const struct db_statement *table, size
 MUST_CHECK bool db_explain(struct db *db, const struct db_statement *s, struct err *e);
 
 /* Whatever stands in `sql` (several statements are one transaction); no results. For migrations and
- * session settings. */
+ * session settings. ERR_LOST when the server is silent for lost_after_ms, as of db_query(). */
 MUST_CHECK bool db_script(struct db *db, const char *sql, struct err *e);
 
 /* One statement with text parameters (NULL: null), results in text form. For commands and tests.

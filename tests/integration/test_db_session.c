@@ -225,15 +225,23 @@ Test(db_session, an_idle_session_hears_of_its_end)
 	db_close(other);
 }
 
-Test(db_session, idle_session_timeout_ends_it)
+static struct db *open_lost_after(int64_t ms)
 {
 	struct db_options o = session_options();
 	struct err e = {0};
 	struct db *db;
 
-	o.lost_after_ms = 1000;
+	o.lost_after_ms = ms;
 	db = db_open(&o, &e);
 	cr_assert(db, "%s", e.text);
+	return db;
+}
+
+Test(db_session, idle_session_timeout_ends_it)
+{
+	struct err e = {0};
+	struct db *db = open_lost_after(1000);
+
 	poll(NULL, 0, 1300);
 	cr_assert_not(db_script(db, "SELECT 1", &e));
 	cr_assert_eq(e.class, ERR_LOST, "%s", e.text);
@@ -243,19 +251,14 @@ Test(db_session, idle_session_timeout_ends_it)
 /* A proxy may keep the connection and swallow the question. */
 Test(db_session, a_silent_server_is_given_up)
 {
-	struct db_options o = session_options();
 	struct err e = {0};
-	struct db *db;
+	struct db *db = open_lost_after(500);
 
-	o.lost_after_ms = 500;
-	db = db_open(&o, &e);
-	cr_assert(db, "%s", e.text);
 	cr_assert_not(db_script(db, "SELECT pg_sleep(5)", &e));
 	cr_assert_eq(e.class, ERR_LOST, "%s", e.text);
 	cr_assert(strstr(e.text, "did not answer for 500 ms"), "%s", e.text);
 	db_close(db);
-	db = db_open(&o, &e);
-	cr_assert(db, "%s", e.text);
+	db = open_lost_after(500);
 	cr_assert_null(db_query(db, "SELECT pg_sleep(5)", 0, NULL, &e));
 	cr_assert_eq(e.class, ERR_LOST, "%s", e.text);
 	db_close(db);
