@@ -11,18 +11,13 @@
 
 #include "engine/topology.h"
 
-enum { PUBLISH_MS = 60000 };
+enum { PUBLISH_MS = 60000, PREFETCH = 4096, ACK_MS = 100 };
 
+/* As the ASF does: an event is here once the broker has it for good. */
 static bool listen(struct feed *f, struct err *e)
 {
-	char queue[MQ_SHORT_MAX + 1], completed[MQ_SHORT_MAX + 1], failed[MQ_SHORT_MAX + 1];
-
-	snprintf(completed, sizeof(completed), "%s.completed", f->type);
-	snprintf(failed, sizeof(failed), "%s.failed", f->type);
-	return mq_declare_queue(f->mq, "", true, NULL, 0, queue, e) &&
-	       mq_bind(f->mq, queue, EXCHANGE_EVENTS, completed, e) &&
-	       mq_bind(f->mq, queue, EXCHANGE_EVENTS, failed, e) &&
-	       mq_consume(f->mq, queue, "bench", true, e);
+	return mq_prefetch(f->mq, PREFETCH, e) &&
+	       mq_consume(f->mq, QUEUE_EVENTS_ASF, "bench", false, e);
 }
 
 bool feed_open(struct feed *f, const struct settings *s, const char *type, struct err *e)
@@ -44,8 +39,8 @@ void feed_close(struct feed *f)
 {
 	mq_close(f->mq);
 	f->mq = NULL;
-	free(f->us);
-	f->us = NULL;
+	free(f->times);
+	f->times = NULL;
 }
 
 /* A task_id ends with the number of its job, so that its event tells which one has ended. */
@@ -98,30 +93,37 @@ static bool publish(struct feed *f, struct err *e)
 				 "\"client_id\":\"bench\"}",
 				 podcast ? "topic" : "query", task);
 	if (f->sent < f->timed)
-		f->us[f->sent] = -clock_mono_us();
+		f->times[f->sent].sent_us = clock_mono_us();
 	f->sent++;
 	return mq_publish(f->mq, &p, NULL, e);
 }
 
-static void on_end(struct feed *f, const struct mq_message *m)
+static void on_message(struct feed *f, const struct mq_message *m)
 {
 	const char *kind = strrchr(m->routing_key, '.');
-	int64_t number = f->timed ? number_of(m->body) : -1;
+	bool completed = kind && strcmp(kind, ".completed") == 0;
+	int64_t number;
 
-	if (kind && strcmp(kind, ".completed") == 0)
-		f->completed++;
-	else
-		f->failed++;
+	if (!completed && !(kind && strcmp(kind, ".failed") == 0))
+		return;
+	f->completed += completed;
+	f->failed += !completed;
 	f->last_end_us = clock_wall_us();
-	if (number >= 0 && number < f->timed && f->us[number] < 0)
-		f->us[number] += clock_mono_us();
+	number = f->timed ? number_of(m->body) : -1;
+	if (number >= 0 && number < f->timed && f->times[number].end_us == 0)
+		f->times[number].end_us = clock_mono_us();
 }
 
 /* Quorum queues confirm out of order. */
 static void on_confirm(struct feed *f, int64_t seq, bool multiple)
 {
-	for (int64_t i = multiple ? f->settled + 1 : seq; i <= seq; i++)
+	int64_t now = clock_mono_us();
+
+	for (int64_t i = multiple ? f->settled + 1 : seq; i <= seq; i++) {
+		if (!f->confirmed[i % FEED_WINDOW] && i <= f->timed)
+			f->times[i - 1].in_us = now;
 		f->confirmed[i % FEED_WINDOW] = true;
+	}
 	while (f->settled < f->sent && f->confirmed[(f->settled + 1) % FEED_WINDOW])
 		f->confirmed[++f->settled % FEED_WINDOW] = false;
 }
@@ -132,7 +134,8 @@ static bool on_event(struct feed *f, struct mq_event *ev, struct err *e)
 
 	switch (ev->kind) {
 	case MQ_DELIVERY:
-		on_end(f, ev->message);
+		on_message(f, ev->message);
+		f->unacked = ev->message->tag;
 		mq_message_free(ev->message);
 		break;
 	case MQ_CONFIRMED:
@@ -154,6 +157,19 @@ static bool on_event(struct feed *f, struct mq_event *ev, struct err *e)
 	return good;
 }
 
+/* All that was heard, at once; not for every few, for each ack is an entry in the broker's log. */
+static bool ack(struct feed *f, struct err *e)
+{
+	int64_t now = clock_mono_ms();
+	uint64_t tag = f->unacked;
+
+	if (tag == 0 || now < f->next_ack_ms)
+		return true;
+	f->next_ack_ms = now + ACK_MS;
+	f->unacked = 0;
+	return mq_ack(f->mq, tag, true, e);
+}
+
 /* What has come; *any, whether something had. */
 static bool drain(struct feed *f, bool *any, struct err *e)
 {
@@ -164,7 +180,7 @@ static bool drain(struct feed *f, bool *any, struct err *e)
 		if (!mq_next(f->mq, &ev, 0, e) || !on_event(f, &ev, e))
 			return false;
 		if (ev.kind == MQ_NOTHING)
-			return true;
+			return ack(f, e);
 		*any = true;
 	}
 }
@@ -212,19 +228,18 @@ bool feed_publish(struct feed *f, int64_t n, struct err *e)
 
 void feed_time(struct feed *f, int64_t n)
 {
-	f->us = xcalloc((size_t)n, sizeof(*f->us));
+	f->times = xcalloc((size_t)n, sizeof(*f->times));
 	f->timed = n;
 }
 
 bool feed_one(struct feed *f, int64_t timeout_ms, struct err *e)
 {
 	int64_t number = f->sent, began = clock_mono_us();
-	struct mq_event ev;
 
 	if (!publish(f, e))
 		return false;
-	while (f->us[number] < 0) {
-		if (!mq_next(f->mq, &ev, 100, e) || !on_event(f, &ev, e))
+	while (!f->times[number].end_us || !f->times[number].in_us) {
+		if (!feed_hear(f, 100, e))
 			return false;
 		if (clock_mono_us() - began > timeout_ms * 1000)
 			return err_set(e, ERR_RETRY, "a podcast did not end within %lld ms",

@@ -1,6 +1,6 @@
 /*
- * feed: the world around a worker. Publishes jobs with confirms, and hears of their ends at
- * a queue of its own.
+ * feed: the world around a worker. Publishes jobs with confirms as a gateway does, and takes the
+ * events from the ASF's queue as the ASF does.
  */
 #ifndef BENCH_FEED_H
 #define BENCH_FEED_H
@@ -16,14 +16,24 @@ enum {
 	FEED_WINDOW = 2048 /* publishings under way */
 };
 
+/* When it happened to a job (clock_mono_us()); 0: not yet. */
+struct feed_times {
+	int64_t sent_us; /* published */
+	int64_t in_us;	 /* confirmed: the broker has it for good, and hands it to a worker */
+	int64_t end_us;	 /* its last event has come, which the broker has for good */
+};
+
 struct feed {
 	struct mq *mq;
 	int64_t sent, settled;	     /* all up to number `settled` are confirmed */
 	bool confirmed[FEED_WINDOW]; /* of those after it, by number */
 	int64_t completed, failed;
-	int64_t last_end_us; /* wall time at which the last end was heard of */
-	const char *type;    /* of workflow */
-	int64_t *us, timed; /* how long each of the first `timed` took, in order; see feed_time() */
+	int64_t last_end_us;	  /* wall time at which the last end was heard of */
+	const char *type;	  /* of workflow */
+	struct feed_times *times; /* of the first `timed`, in order; see feed_time() */
+	int64_t timed;
+	uint64_t unacked; /* the last delivery, while it is not acked; else 0 */
+	int64_t next_ack_ms;
 };
 
 /* Connects, empties the queues of jobs of this type and of the ASF, and listens. `type` is kept. */
@@ -43,8 +53,7 @@ MUST_CHECK bool feed_hear(struct feed *f, int timeout_ms, struct err *e);
 /* Hears for so long. */
 MUST_CHECK bool feed_wait(struct feed *f, int64_t ms, struct err *e);
 
-/* From now on the first n are timed, from publishing to the end: f->us has microseconds, less than
- * zero while it has not come. Before anything is published. */
+/* The first n are to be timed. Before anything is published. */
 void feed_time(struct feed *f, int64_t n);
 
 /* Publishes one that is timed, and waits for its end. */

@@ -204,6 +204,7 @@ load_limited() {
 scenario() {
 	say "$1 ($2 of $runs)"
 	agent_times 5 30
+	query CHECKPOINT # none pays for what those before it have left to be written
 	case $1 in
 	throughput | lone | half | two | history | limits | prune | search) start_agents "$at_once" ;;
 	esac
