@@ -122,6 +122,32 @@ Test(ctl, migrate_does_without_what_only_the_owner_of_the_database_may_say)
 	world_close(w);
 }
 
+static const char samples[] =
+	"SELECT attrelid::regclass, attname, attstattarget FROM pg_attribute WHERE attrelid IN "
+	"('workflow_instances'::regclass, 'task_instances'::regclass, 'outbox_events'::regclass) "
+	"AND attnum > 0 AND NOT attisdropped AND attstattarget IS DISTINCT FROM 10";
+
+/* One column of a hundred values is enough to have the whole table's sample large. */
+Test(ctl, migrate_has_every_column_analyzed_by_a_small_sample)
+{
+	struct world *w = world_open();
+
+	same(world_rows(w, samples), "");
+	world_close(w);
+}
+
+Test(ctl, migrate_leaves_what_somebody_has_set_for_a_column)
+{
+	struct world *w = world_open();
+
+	world_sql(w, "ALTER TABLE task_instances ALTER COLUMN status SET STATISTICS 500");
+	world_sql(w, "ALTER TABLE task_instances ALTER COLUMN stage SET STATISTICS -1");
+	world_sql(w, "DELETE FROM schema_migrations WHERE version = 7");
+	cr_assert_eq(world_cpoa(w, NULL, "migrate"), DONE);
+	same(world_rows(w, samples), "task_instances|status|500");
+	world_close(w);
+}
+
 Test(ctl, topology_is_shown_and_declared)
 {
 	struct world *w = world_open();
