@@ -101,6 +101,7 @@ bool paced(struct bench *b, struct err *e)
 	if (!send_paced(b, warm + b->podcasts, began_us, e))
 		return false;
 	watch_end(&b->watches);
+	/* None more: until all are confirmed, for that is where a time begins. */
 	if (!follow(b, warm + b->podcasts, e) || !feed_publish(f, 0, e))
 		return false;
 	set_times(values, f->times + warm, b->podcasts);
